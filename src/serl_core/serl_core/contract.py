@@ -1,0 +1,77 @@
+# Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
+"""The wire contract: every topic's name, type and quality of service, written once.
+
+Names are relative, so that a namespace makes two robots. Publishers and subscribers both take them from here:
+`publisher(node, contract.OBSERVATION)`, `subscription(node, contract.OBSERVATION, callback)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rosgraph_msgs.msg import Clock
+from serl_msgs.msg import (
+    Action,
+    ControllerState,
+    EpisodeSummary,
+    Intervention,
+    LearnerStatus,
+    Observation,
+    PolicyWeights,
+    Reward,
+    Transition,
+    TransitionAck,
+)
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One arrow of the loop."""
+
+    name: str
+    type: Any
+    reliable: bool
+    depth: int
+    latched: bool = False
+
+
+OBSERVATION = Topic("observation", Observation, reliable=True, depth=2)
+ACTION = Topic("action", Action, reliable=True, depth=1)
+REWARD = Topic("reward", Reward, reliable=True, depth=2)
+INTERVENTION = Topic("intervention", Intervention, reliable=False, depth=1)
+TRANSITION = Topic("transition", Transition, reliable=True, depth=100)
+TRANSITION_ACK = Topic("transition_ack", TransitionAck, reliable=True, depth=10)
+POLICY = Topic("policy", PolicyWeights, reliable=True, depth=1, latched=True)
+EPISODE = Topic("episode", EpisodeSummary, reliable=True, depth=20)
+CONTROLLER_STATE = Topic("controller_state", ControllerState, reliable=False, depth=10)
+LEARNER_STATUS = Topic("learner_status", LearnerStatus, reliable=True, depth=5)
+CLOCK = Topic("/clock", Clock, reliable=False, depth=1)
+
+TOPICS = (
+    OBSERVATION, ACTION, REWARD, INTERVENTION, TRANSITION, TRANSITION_ACK, POLICY, EPISODE, CONTROLLER_STATE,
+    LEARNER_STATUS, CLOCK,
+)  # fmt: skip
+
+
+def qos(topic: Topic) -> Any:
+    """Return the rclpy QoSProfile of a topic."""
+    from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=topic.depth,
+        reliability=ReliabilityPolicy.RELIABLE if topic.reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if topic.latched else DurabilityPolicy.VOLATILE,
+    )
+
+
+def publisher(node: Any, topic: Topic) -> Any:
+    """Create a publisher of `topic` on a node."""
+    return node.create_publisher(topic.type, topic.name, qos(topic))
+
+
+def subscription(node: Any, topic: Topic, callback: Callable[[Any], None], **options: Any) -> Any:
+    """Create a subscription to `topic` on a node; `raw=True` delivers CDR bytes."""
+    return node.create_subscription(topic.type, topic.name, callback, qos(topic), **options)

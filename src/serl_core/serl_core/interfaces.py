@@ -1,0 +1,72 @@
+# Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
+"""What the parts of the loop ask of each other; implementations live in the packages above."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from serl_core.specs import EnvSpec
+from serl_core.types import Observation, RewardSignal
+
+
+class Policy(Protocol):
+    """Chooses actions."""
+
+    def act(self, observation: Observation) -> np.ndarray:
+        """Return a float32 action (action_size,) in [-1, 1]."""
+
+
+class RewardFn(Protocol):
+    """Judges one observation; must be quick, it runs inside the environment's step."""
+
+    name: str
+
+    def __call__(self, state: dict[str, np.ndarray]) -> RewardSignal:
+        """Return the verdict on the state arrays of an observation."""
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What one step of an environment brought about.
+
+    Attributes:
+        state, images: The next observation's arrays.
+        reward: Verdict on it.
+        terminated: True end of the task: the return beyond it is zero.
+        truncated: Ended for another reason than time (force limit, abort); bootstraps.
+        end_reason: Why it ended; "" while it goes on.
+        held: The action was not executed; the reference was held for the reason given.
+        peak_force: Largest external force within the step [N].
+    """
+
+    state: dict[str, np.ndarray]
+    images: dict[str, np.ndarray]
+    reward: RewardSignal
+    terminated: bool = False
+    truncated: bool = False
+    end_reason: str = ""
+    held: str = ""
+    peak_force: float = 0.0
+    trace: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+class Environment(Protocol):
+    """A task's world: an arm behind a controller, or any Gymnasium environment."""
+
+    spec: EnvSpec
+
+    def reset(self, seed: int | None) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Start an episode; return its first (state, images). `seed` None goes on with the present stream."""
+
+    def step(self, action: np.ndarray | None) -> StepResult:
+        """Execute one action for `spec.step_seconds`; None holds the reference."""
+
+    @property
+    def time(self) -> float:
+        """The environment's clock [s]; never goes back."""
+
+    def close(self) -> None:
+        """Free what it holds; a real arm keeps holding its pose."""
