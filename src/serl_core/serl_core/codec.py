@@ -19,7 +19,7 @@ from std_msgs.msg import Header
 
 from serl_core import types
 from serl_core.errors import SchemaError
-from serl_core.specs import EnvSpec
+from serl_core.specs import EnvSpec, env_spec_from_json, env_spec_to_json
 
 BASE_FRAME = "base"
 TCP_FRAME = "tcp"
@@ -55,6 +55,21 @@ def _bytes(values: Any) -> Any:
     flat = array.array("B")
     flat.frombytes(values if isinstance(values, bytes) else np.ascontiguousarray(values, np.uint8).tobytes())
     return flat
+
+
+def to_description(spec: EnvSpec, env_id: str) -> wire.EnvDescription:
+    """Build the message that describes an environment."""
+    return wire.EnvDescription(
+        task=spec.task, env_id=env_id, fingerprint=spec.fingerprint, spec_json=env_spec_to_json(spec)
+    )
+
+
+def from_description(message: Any) -> EnvSpec:
+    """Read an environment's description; SchemaError if its fingerprint does not fit its text."""
+    spec = env_spec_from_json(message.spec_json)
+    if spec.fingerprint != message.fingerprint:
+        raise SchemaError(f"description of {message.task!r} does not match its fingerprint {message.fingerprint}")
+    return spec
 
 
 def to_observation(spec: EnvSpec, observation: types.Observation, request: bool = False) -> wire.Observation:

@@ -15,6 +15,7 @@ from rosgraph_msgs.msg import Clock
 from serl_msgs.msg import (
     Action,
     ControllerState,
+    EnvDescription,
     EpisodeSummary,
     Intervention,
     LearnerStatus,
@@ -37,6 +38,7 @@ class Topic:
     latched: bool = False
 
 
+ENV_DESCRIPTION = Topic("env_description", EnvDescription, reliable=True, depth=1, latched=True)
 OBSERVATION = Topic("observation", Observation, reliable=True, depth=2)
 ACTION = Topic("action", Action, reliable=True, depth=1)
 REWARD = Topic("reward", Reward, reliable=True, depth=2)
@@ -50,7 +52,7 @@ LEARNER_STATUS = Topic("learner_status", LearnerStatus, reliable=True, depth=5)
 CLOCK = Topic("/clock", Clock, reliable=False, depth=1)
 
 TOPICS = (
-    OBSERVATION, ACTION, REWARD, INTERVENTION, TRANSITION, TRANSITION_ACK, POLICY, EPISODE, CONTROLLER_STATE,
+    ENV_DESCRIPTION, OBSERVATION, ACTION, REWARD, INTERVENTION, TRANSITION, TRANSITION_ACK, POLICY, EPISODE, CONTROLLER_STATE,
     LEARNER_STATUS, CLOCK,
 )  # fmt: skip
 

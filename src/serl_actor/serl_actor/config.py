@@ -1,0 +1,25 @@
+# Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
+"""Parameters of the actor and the operator node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from serl_core.parameters import parameter
+
+
+@dataclass(frozen=True)
+class ActorConfig:
+    """Settings of the actor; names are ROS parameter names."""
+
+    checkpoint: str = parameter("", "run or checkpoint folder to act from; empty: weights come from the learner")
+    deterministic: bool = parameter(False, "act with the mean action (evaluation) instead of a sample")
+    seed: int = parameter(0, "seed of the action samples", 0, 2**31 - 1)
+
+
+@dataclass(frozen=True)
+class OperatorConfig:
+    """Settings of the scripted operator; names are ROS parameter names."""
+
+    expert: str = parameter("", "scripted expert as module:Class, e.g. serl_sim.experts:PcbInsertionExpert")
+    seed: int = parameter(0, "seed of the expert's noise and pauses", 0, 2**31 - 1)

@@ -1,0 +1,182 @@
+# Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
+"""The thin ROS shell that every node of the suite shares: parameters, diagnostics, orderly start and end."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import traceback
+import typing
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.signals import SignalHandlerOptions
+
+from serl_core.errors import SerlError
+from serl_core.parameters import Descriptor, descriptors, from_mapping
+
+T = TypeVar("T")
+
+EXIT_FAULT = 3
+"""Exit status of a node that ended on an error it named in one line on standard error."""
+
+
+class ShellNode(LifecycleNode):
+    """A lifecycle node that turns SerlErrors into one line and a failed transition.
+
+    Subclasses override `setup` (on configure), `start` (on activate), `stop` (on deactivate), `release` (on
+    cleanup and shutdown) and `diagnostics`. `fail` may be called from any thread: it ends the process with
+    status 3 after an orderly `stop` and `release`.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.failure = ""
+        self.ended = threading.Event()
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 5)
+        self.create_timer(1.0, self._publish_diagnostics)
+
+    # What subclasses provide.
+
+    def setup(self) -> None:
+        """Read parameters, create publishers and subscriptions."""
+
+    def start(self) -> None:
+        """Begin to work."""
+
+    def stop(self) -> None:
+        """Cease to work; nothing moves afterwards."""
+
+    def release(self) -> None:
+        """Free what `setup` made."""
+
+    def diagnostics(self) -> dict[str, Any]:
+        """Return figures worth watching, by name."""
+        return {}
+
+    # What subclasses use.
+
+    def config(self, config: type[T]) -> T:
+        """Declare every setting of a config class as a ROS parameter and return the values, checked."""
+        hints = typing.get_type_hints(config)
+        values = {}
+        for setting in descriptors(config):
+            if not self.has_parameter(setting.name):
+                kind = _parameter_type(hints[setting.name])
+                default = list(setting.default) if isinstance(setting.default, tuple) else setting.default
+                initial = Parameter(setting.name, kind, default)
+                self.declare_parameter(setting.name, initial.value or default, _descriptor(setting))
+            value = self.get_parameter(setting.name).value
+            values[setting.name] = setting.default if value is None else value
+        return from_mapping(config, values, f"parameters of {self.get_name()}")
+
+    def fail(self, error: BaseException) -> None:
+        """End the process because of `error`; a SerlError is shown as one line, a bug with its traceback."""
+        if not self.failure:
+            if not isinstance(error, SerlError):
+                traceback.print_exception(error)
+            self.failure = str(error) or type(error).__name__
+            self.get_logger().fatal(self.failure)
+        self.ended.set()
+
+    def guarded(self, work: Callable[..., None]) -> Callable[..., None]:
+        """Wrap a callback or thread body: an error in it ends the process by `fail`."""
+
+        def call(*args: Any) -> None:
+            try:
+                work(*args)
+            except Exception as error:  # noqa: BLE001  the process must end in order whatever happened
+                self.fail(error)
+
+        return call
+
+    # Lifecycle edges.
+
+    def _edge(self, work: Callable[[], None]) -> TransitionCallbackReturn:
+        try:
+            work()
+            return TransitionCallbackReturn.SUCCESS
+        except Exception as error:  # noqa: BLE001
+            self.fail(error)
+            return TransitionCallbackReturn.FAILURE
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Run `setup`."""
+        return self._edge(self.setup)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Run `start`."""
+        super().on_activate(state)
+        return self._edge(self.start)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Run `stop`."""
+        super().on_deactivate(state)
+        return self._edge(self.stop)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Run `release`."""
+        return self._edge(self.release)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Run `stop` and `release`."""
+        return self._edge(lambda: (self.stop(), self.release()))  # type: ignore[arg-type, func-returns-value]
+
+    def _publish_diagnostics(self) -> None:
+        level = DiagnosticStatus.ERROR if self.failure else DiagnosticStatus.OK
+        values = [KeyValue(key=str(k), value=str(v)) for k, v in self.diagnostics().items()]
+        status = DiagnosticStatus(level=level, name=self.get_fully_qualified_name(), message=self.failure, values=values)
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
+
+
+def _parameter_type(hint: Any) -> Parameter.Type:
+    kinds = {bool: Parameter.Type.BOOL, int: Parameter.Type.INTEGER, float: Parameter.Type.DOUBLE,
+             str: Parameter.Type.STRING}  # fmt: skip
+    if typing.get_origin(hint) is tuple:
+        return {float: Parameter.Type.DOUBLE_ARRAY, str: Parameter.Type.STRING_ARRAY, int: Parameter.Type.INTEGER_ARRAY}[
+            typing.get_args(hint)[0]
+        ]
+    return kinds[hint]
+
+
+def _descriptor(setting: Descriptor) -> ParameterDescriptor:
+    # Dynamic typing: YAML's "10" must do for 10.0; from_mapping checks types and ranges, of lists too.
+    descriptor = ParameterDescriptor(description=setting.description, dynamic_typing=True, read_only=True)
+    if setting.choices:
+        descriptor.additional_constraints = "one of: " + ", ".join(setting.choices)
+    if setting.low is not None and setting.high is not None:
+        if isinstance(setting.default, float):
+            descriptor.floating_point_range = [FloatingPointRange(from_value=setting.low, to_value=setting.high)]
+        elif isinstance(setting.default, int):
+            descriptor.integer_range = [IntegerRange(from_value=int(setting.low), to_value=int(setting.high))]
+    return descriptor
+
+
+def run(make: Callable[[], ShellNode]) -> None:
+    """Run a node until it fails or is told to end (SIGINT, SIGTERM); exits 0, or 3 after a named failure."""
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    node = make()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: node.ended.set())
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    while not node.ended.is_set():
+        executor.spin_once(timeout_sec=0.2)
+    for ending in (node.stop, node.release):
+        node.guarded(ending)()
+    failure = node.failure
+    executor.remove_node(node)
+    node.destroy_node()
+    rclpy.shutdown()
+    if failure:
+        print(f"{failure}", file=sys.stderr, flush=True)
+        sys.exit(EXIT_FAULT)

@@ -1,0 +1,145 @@
+# Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
+"""An arm and a task as an `Environment`: relative observations, tcp-frame actions, safety box, random resets."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from serl_core.errors import ConfigError
+from serl_core.interfaces import RewardFn, StepResult
+from serl_core.specs import ArraySpec, EnvSpec
+from serl_env_node.arm import Arm, ArmState
+from serl_env_node.config import EnvConfig
+from serl_env_node.frames import Pose, displaced, limited_rotation, twist_in_tcp
+
+IMAGE_SIZE = 128
+
+
+def state_specs(config: EnvConfig) -> tuple[ArraySpec, ...]:
+    """Return the state arrays of an arm task; E is the tcp, E0 the tcp at the episode's start, G the goal."""
+    pose_scale = (0.05,) * 3 + (1.0,) * 4
+    near = (0.03,) * 3 + (0.2,) * 3
+    lead = (config.leash_translation,) * 3 + (config.leash_rotation,) * 3
+    return (
+        ArraySpec("tcp_pose", (7,), unit="X_BE: m, quaternion xyzw", scale=(0.5,) * 3 + (1.0,) * 4),
+        ArraySpec("tcp_pose_rel", (7,), unit="X_E0E: m, quaternion xyzw (paper IV-F)", scale=pose_scale),
+        ArraySpec("tcp_twist", (6,), unit="V_BE_E in tcp axes: m/s, rad/s", scale=(0.1,) * 3 + (0.5,) * 3),
+        ArraySpec("tcp_force", (3,), unit="external force on the tool, tcp axes: N", scale=10.0),
+        ArraySpec("tcp_torque", (3,), unit="external torque on the tool at E, tcp axes: Nm", scale=1.0),
+        ArraySpec("gripper", (1,), unit="width between the fingers: m", scale=0.08),
+        ArraySpec("target_offset", (6,), unit="commanded target in tcp frame: m, rotation vector rad", scale=lead),
+        ArraySpec("goal_pose", (6,), unit="taught goal in tcp frame: m, rotation vector rad", scale=near),
+    )
+
+
+class ArmEnvironment:
+    """Implements `serl_core.interfaces.Environment` over an `Arm`.
+
+    The action is a normalised twist in the tcp frame: the commanded target T moves by action * scale along its
+    own axes, is kept within a leash of the tcp (no wind-up against a contact) and inside the safety box. Holding
+    leaves the target where it is.
+    """
+
+    def __init__(self, arm: Arm, reward: RewardFn, config: EnvConfig) -> None:
+        if config.reset_height[0] > config.reset_height[1]:
+            raise ConfigError(f"reset_height: lowest {config.reset_height[0]} exceeds highest {config.reset_height[1]}")
+        self.config = config
+        self._arm = arm
+        self._reward = reward
+        self._rng = np.random.default_rng(config.seed)
+        self._scale = np.array([config.translation_scale] * 3 + [config.rotation_scale] * 3)
+        images = arm.cameras if config.obs == "image" else ()
+        self.spec = EnvSpec(
+            task=config.task,
+            state=state_specs(config),
+            images=tuple(ArraySpec(key, (IMAGE_SIZE, IMAGE_SIZE, 3), "uint8", "rgb") for key in images),
+            action_size=6,
+            action_unit=f"twist in tcp frame, x {config.translation_scale} m, {config.rotation_scale} rad",
+            policy_keys=config.policy_keys_image if config.obs == "image" else config.policy_keys_state,
+            step_seconds=1.0 / config.rate_hz,
+            max_steps=config.max_steps,
+        )
+        self._X_BE0: Pose | None = None
+        self._X_BT: Pose | None = None
+
+    @property
+    def time(self) -> float:
+        """The arm's clock [s]."""
+        return self._arm.state().time
+
+    def reset(self, seed: int | None) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Retract, then move to a random start in the paper's region (Table II) by a scripted motion."""
+        if seed is not None:
+            self._rng = np.random.default_rng(seed)
+        c, X_BG = self.config, self._arm.goal
+        if self._X_BT is None or self._arm.state().fault:
+            self._arm.restart(int(self._rng.integers(2**31)))
+        here = self._arm.state().X_BE
+        up = np.array([here.position[0], here.position[1], max(here.position[2], X_BG.position[2] + c.retract_height)])
+        self._arm.move(Pose(up, here.rotation), c.reset_seconds)
+        offset = [*self._rng.uniform(-c.reset_xy, c.reset_xy, 2), self._rng.uniform(*c.reset_height)]
+        yaw = self._rng.uniform(-c.reset_yaw, c.reset_yaw)
+        start = Pose(X_BG.position + offset, Rotation.from_rotvec([0.0, 0.0, yaw]) * X_BG.rotation)
+        self._arm.move(start, c.reset_seconds)
+        state = self._arm.track(start, 0.3)
+        self._X_BT = start
+        self._X_BE0 = state.X_BE
+        return self._observe(state)
+
+    def step(self, action: np.ndarray | None) -> StepResult:
+        """Move the target by the action (None: leave it) and let one step's time pass."""
+        if self._X_BT is None:
+            raise RuntimeError("reset must come before step")
+        if action is not None:
+            self._X_BT = self._safe_target(displaced(self._X_BT, action * self._scale), self._arm.state().X_BE)
+        state = self._arm.track(self._X_BT, self.spec.step_seconds)
+        observed, images = self._observe(state)
+        verdict = self._reward(observed)
+        end = "fault: " + state.fault if state.fault else ""
+        if not end and state.peak_force > self.config.force_limit:
+            end = "force_limit"
+        return StepResult(
+            state=observed,
+            images=images,
+            reward=verdict,
+            terminated=verdict.success,
+            truncated=bool(end) and not verdict.success,
+            end_reason="success" if verdict.success else end,
+            peak_force=state.peak_force,
+            trace=self._arm.trace(),
+        )
+
+    def close(self) -> None:
+        """Let go of the arm; it keeps holding."""
+        self._arm.close()
+
+    def _safe_target(self, X_BT: Pose, X_BE: Pose) -> Pose:
+        """Return the target within its leash of the tcp and inside the safety box; the box has the last word."""
+        c, X_BG = self.config, self._arm.goal
+        lead = X_BT.position - X_BE.position
+        distance = float(np.linalg.norm(lead))
+        position = X_BT.position if distance <= c.leash_translation else X_BE.position + lead * (
+            c.leash_translation / distance
+        )
+        position = X_BG.position + np.clip(position - X_BG.position, c.box_low, c.box_high)
+        rotation = X_BE.rotation * limited_rotation(X_BE.rotation.inv() * X_BT.rotation, c.leash_rotation)
+        rotation = X_BG.rotation * limited_rotation(X_BG.rotation.inv() * rotation, c.box_rotation)
+        return Pose(position, rotation)
+
+    def _observe(self, s: ArmState) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        assert self._X_BE0 is not None and self._X_BT is not None
+        X_EB = s.X_BE.inverse()
+        X_E0E = self._X_BE0.inverse() * s.X_BE
+        arrays = {
+            "tcp_pose": np.concatenate([s.X_BE.position, s.X_BE.quaternion_xyzw]),
+            "tcp_pose_rel": np.concatenate([X_E0E.position, X_E0E.quaternion_xyzw]),
+            "tcp_twist": twist_in_tcp(s.X_BE, s.V_BE),
+            "tcp_force": X_EB.rotation.apply(s.F_E_B[:3]),
+            "tcp_torque": X_EB.rotation.apply(s.F_E_B[3:]),
+            "gripper": np.array([s.gripper_width]),
+            "target_offset": (X_EB * self._X_BT).vector(),
+            "goal_pose": (X_EB * self._arm.goal).vector(),
+        }
+        images = self._arm.images() if self.spec.images else {}
+        return {name: value.astype(np.float32) for name, value in arrays.items()}, images

@@ -1,0 +1,245 @@
+# Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
+"""The clock of the loop: asks, waits no longer than allowed, steps, sends. ROS-free; time is injected."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from serl_core.types import Action, EpisodeSummary, Intervention, Observation, Transition, TransitionAck
+from serl_env_node.config import EnvConfig
+from serl_env_node.outbox import Outbox
+from serl_env_node.step_loop import StepLoop
+
+M = TypeVar("M")
+
+ASK_AGAIN_SECONDS = 0.25
+"""When not in real time, an unanswered observation is published again after this long: an actor may have started
+late or restarted, and an answer given twice is harmless."""
+
+
+class Mailbox:
+    """Latest action and intervention, handed from the receiving thread to the stepping thread."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._action: Action | None = None
+        self._intervention: tuple[Intervention, float] | None = None
+
+    def put_action(self, action: Action) -> None:
+        """Store a policy's action."""
+        with self._changed:
+            self._action = action
+            self._changed.notify_all()
+
+    def put_intervention(self, intervention: Intervention, now: float) -> None:
+        """Store an operator's word with its time of arrival [s]."""
+        with self._changed:
+            self._intervention = (intervention, now)
+            self._changed.notify_all()
+
+    def wake(self) -> None:
+        """Make `wait` look again."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def wait(self, enough: Callable[[], bool], timeout: float) -> bool:
+        """Wait until `enough` holds; False when it does not within `timeout` [s]."""
+        with self._changed:
+            return self._changed.wait_for(enough, timeout)
+
+    def action_for(self, observation: Observation) -> Action | None:
+        """Return the action that answers this observation, if it has come."""
+        action = self._action
+        if action is not None and (action.episode_id, action.step) == (observation.episode_id, observation.step):
+            return action
+        return None
+
+    def intervention_for(self, observation: Observation) -> Intervention | None:
+        """Return the operator's word on this very observation, if it has come."""
+        if self._intervention is None:
+            return None
+        word = self._intervention[0]
+        return word if (word.episode_id, word.step) == (observation.episode_id, observation.step) else None
+
+    def recent_intervention(self, now: float, max_age: float) -> Intervention | None:
+        """Return the operator's latest word unless it is older than `max_age` [s]."""
+        if self._intervention is None or now - self._intervention[1] > max_age:
+            return None
+        return self._intervention[0]
+
+
+@dataclass
+class Outlets(Generic[M]):
+    """Where the driver's results go; `encode` makes the item that the outbox keeps and `transition` sends."""
+
+    observation: Callable[[Observation], None]
+    encode: Callable[[Transition], M]
+    transition: Callable[[M], None]
+    episode: Callable[[EpisodeSummary], None]
+    stepped: Callable[[StepLoop], None]
+
+
+class EnvDriver(Generic[M]):
+    """Runs the step loop until told to stop.
+
+    `run` belongs to one thread; `put_action`, `put_intervention`, `acknowledge`, `ask_reset` and `stop` may be
+    called from another.
+    """
+
+    def __init__(self, loop: StepLoop, config: EnvConfig, outlets: Outlets[M]) -> None:
+        self._loop = loop
+        self._config = config
+        self._outlets = outlets
+        self._mailbox = Mailbox()
+        self._outbox: Outbox[M] = Outbox()
+        self._outbox_lock = threading.Lock()
+        self._stop = threading.Event()
+        self._reset_asked = threading.Event()
+        self._reset_seed: int | None = None
+        self.waiting_for = ""
+        self.episodes = 0
+        self.late_steps = 0
+
+    @property
+    def real_time(self) -> bool:
+        """Whether steps follow the wall clock."""
+        return self._config.real_time_factor > 0.0
+
+    # From other threads.
+
+    def put_action(self, action: Action) -> None:
+        """Deliver a policy's action."""
+        self._mailbox.put_action(action)
+
+    def put_intervention(self, intervention: Intervention) -> None:
+        """Deliver an operator's word."""
+        self._mailbox.put_intervention(intervention, time.monotonic())
+
+    def acknowledge(self, ack: TransitionAck) -> None:
+        """Forget what is on disk and send again what is missing there."""
+        if ack.env_id and ack.env_id != self._loop.env_id:
+            return
+        with self._outbox_lock:
+            if not ack.env_id:  # a receiver that has just started knows no environment yet
+                ack = TransitionAck(self._loop.env_id, self._outbox.acknowledged, ack.epoch, ack.resend, ack.step_limit)
+            again = self._outbox.acknowledge(ack)
+        for item in again:
+            self._outlets.transition(item)
+        self._mailbox.wake()
+
+    def ask_reset(self, seed: int | None) -> None:
+        """End the present episode with the next step and start another."""
+        self._reset_seed = seed
+        self._reset_asked.set()
+        self._mailbox.wake()
+
+    def stop(self) -> None:
+        """Make `run` return after the present step."""
+        self._stop.set()
+        self._mailbox.wake()
+
+    @property
+    def unacknowledged(self) -> int:
+        """Transitions sent and not yet on disk."""
+        with self._outbox_lock:
+            return len(self._outbox)
+
+    # The stepping thread.
+
+    def run(self, max_episodes: int = 0) -> None:
+        """Run episodes until `stop`; `max_episodes` 0 means without end."""
+        while not self._stop.is_set() and (max_episodes == 0 or self.episodes < max_episodes):
+            seed, self._reset_seed = self._reset_seed, None
+            self._reset_asked.clear()
+            if not self._wait_for_clearance():
+                return
+            self._loop.start_episode(seed)
+            self._run_episode()
+            self.episodes += 1
+        while not self._stop.is_set() and self.unacknowledged:  # what was sent must reach the disk
+            self._stop.wait(0.5)
+            with self._outbox_lock:
+                again = self._outbox.unacknowledged()
+            for item in again:
+                self._outlets.transition(item)
+
+    def _run_episode(self) -> None:
+        period = self._loop.spec.step_seconds / (self._config.real_time_factor or 1.0)
+        due = time.monotonic()
+        while True:
+            if not self.real_time and not self._wait_for_clearance():
+                abort = "stopped"
+            else:
+                abort = "stopped" if self._stop.is_set() else ""
+            action, word = (None, None) if abort else self._ask(due)
+            if self._stop.is_set():
+                abort = "stopped"
+            elif self._reset_asked.is_set():
+                abort = "reset"
+            transition = self._loop.step(self._loop.decide(action, word), abort)
+            item = self._outlets.encode(transition)
+            with self._outbox_lock:
+                self._outbox.add(transition.sequence, item)
+            self._outlets.transition(item)
+            self._outlets.stepped(self._loop)
+            if self.real_time:
+                due += period
+                rest = due - time.monotonic()
+                if rest > 0.0:
+                    time.sleep(rest)
+                else:
+                    self.late_steps += 1
+                    due = time.monotonic()
+            if transition.last:
+                self._outlets.episode(self._loop.summary())
+                return
+
+    def _wait_for_clearance(self) -> bool:
+        """Wait until the receiver keeps up: memory is bounded, and the pace holds the update-to-data ratio."""
+
+        def clear() -> bool:
+            with self._outbox_lock:
+                room = len(self._outbox) < self._config.max_unacknowledged
+                in_pace = self.real_time or self._loop.sequence < self._outbox.step_limit
+            return self._stop.is_set() or (room and in_pace)
+
+        self.waiting_for = "receiver of transitions"
+        while not self._mailbox.wait(clear, 0.5):
+            with self._outbox_lock:
+                again = self._outbox.unacknowledged()[:1]  # an acknowledgement may have been lost
+            for item in again:
+                self._outlets.transition(item)
+        self.waiting_for = ""
+        return not self._stop.is_set()
+
+    def _ask(self, now: float) -> tuple[Action | None, Intervention | None]:
+        """Publish the observation and wait for who must answer, no longer than the deadline in real time."""
+        c, box, observation = self._config, self._mailbox, self._loop.observation
+        assert observation is not None
+
+        def answered() -> bool:
+            if self._stop.is_set():
+                return True
+            word = box.intervention_for(observation) if c.operator else None
+            if word is not None and word.active:
+                return True
+            return (not c.policy or box.action_for(observation) is not None) and (not c.operator or word is not None)
+
+        def answered_in_time() -> bool:
+            word = box.recent_intervention(time.monotonic(), c.action_timeout_s + 1.0 / c.rate_hz) if c.operator else None
+            return self._stop.is_set() or (word is not None and word.active) or box.action_for(observation) is not None
+
+        self._outlets.observation(observation)
+        if self.real_time:
+            box.wait(answered_in_time, max(0.0, now + c.action_timeout_s - time.monotonic()))
+            word = box.recent_intervention(time.monotonic(), c.action_timeout_s + 1.0 / c.rate_hz) if c.operator else None
+            return box.action_for(observation), word
+        self.waiting_for = "action" if c.policy else "operator"
+        while not box.wait(answered, ASK_AGAIN_SECONDS):
+            self._outlets.observation(observation)
+        self.waiting_for = ""
+        return box.action_for(observation), box.intervention_for(observation) if c.operator else None
