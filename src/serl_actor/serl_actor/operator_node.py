@@ -60,3 +60,7 @@ class OperatorNode(ShellNode):
 def main() -> None:
     """Run the scripted operator."""
     run(OperatorNode)
+
+
+if __name__ == "__main__":
+    main()

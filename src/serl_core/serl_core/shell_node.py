@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -21,6 +22,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from serl_core.errors import SerlError
 from serl_core.parameters import Descriptor, descriptors, from_mapping
+from serl_core.shell_parent import PARENT_VARIABLE
 
 T = TypeVar("T")
 
@@ -163,6 +165,7 @@ def _descriptor(setting: Descriptor) -> ParameterDescriptor:
 
 def run(make: Callable[[], ShellNode]) -> None:
     """Run a node until it fails or is told to end (SIGINT, SIGTERM); exits 0, or 3 after a named failure."""
+    parent = os.environ.get(PARENT_VARIABLE, "")
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     node = make()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -171,6 +174,8 @@ def run(make: Callable[[], ShellNode]) -> None:
     executor.add_node(node)
     while not node.ended.is_set():
         executor.spin_once(timeout_sec=0.2)
+        if parent and os.getppid() != int(parent):
+            break  # whoever started this node is gone: nobody would end it
     for ending in (node.stop, node.release):
         node.guarded(ending)()
     failure = node.failure

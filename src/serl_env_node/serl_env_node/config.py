@@ -34,6 +34,7 @@ class EnvConfig:
         20_000, "transitions kept for resending; the environment pauses when they are not acknowledged", 1, 10_000_000
     )
     max_episodes: int = parameter(0, "episodes to run; 0: without end", 0, 10_000_000)
+    max_successes: int = parameter(0, "successful episodes to run; 0: without end", 0, 10_000_000)
     seed: int = parameter(0, "seed of the resets; episodes go on from one stream", 0, 2**31 - 1)
 
     translation_scale: float = parameter(0.01, "displacement of the target by an action of 1 [m]", 1e-5, 0.1)

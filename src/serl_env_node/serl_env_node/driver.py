@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -102,6 +103,7 @@ class EnvDriver(Generic[M]):
         self._reset_seed: int | None = None
         self.waiting_for = ""
         self.episodes = 0
+        self.successes = 0
         self.late_steps = 0
 
     @property
@@ -121,11 +123,9 @@ class EnvDriver(Generic[M]):
 
     def acknowledge(self, ack: TransitionAck) -> None:
         """Forget what is on disk and send again what is missing there."""
-        if ack.env_id and ack.env_id != self._loop.env_id:
+        if ack.env_id != self._loop.env_id:
             return
         with self._outbox_lock:
-            if not ack.env_id:  # a receiver that has just started knows no environment yet
-                ack = TransitionAck(self._loop.env_id, self._outbox.acknowledged, ack.epoch, ack.resend, ack.step_limit)
             again = self._outbox.acknowledge(ack)
         for item in again:
             self._outlets.transition(item)
@@ -150,15 +150,16 @@ class EnvDriver(Generic[M]):
 
     # The stepping thread.
 
-    def run(self, max_episodes: int = 0) -> None:
-        """Run episodes until `stop`; `max_episodes` 0 means without end."""
-        while not self._stop.is_set() and (max_episodes == 0 or self.episodes < max_episodes):
+    def run(self) -> None:
+        """Run episodes until `stop`, or until the number asked for; then wait until all is on disk."""
+        episodes, successes = self._config.max_episodes or math.inf, self._config.max_successes or math.inf
+        while not self._stop.is_set() and self.episodes < episodes and self.successes < successes:
             seed, self._reset_seed = self._reset_seed, None
             self._reset_asked.clear()
             if not self._wait_for_clearance():
                 return
             self._loop.start_episode(seed)
-            self._run_episode()
+            self.successes += self._run_episode()
             self.episodes += 1
         while not self._stop.is_set() and self.unacknowledged:  # what was sent must reach the disk
             self._stop.wait(0.5)
@@ -167,7 +168,8 @@ class EnvDriver(Generic[M]):
             for item in again:
                 self._outlets.transition(item)
 
-    def _run_episode(self) -> None:
+    def _run_episode(self) -> bool:
+        """Run one episode to its end; True if it succeeded."""
         period = self._loop.spec.step_seconds / (self._config.real_time_factor or 1.0)
         due = time.monotonic()
         while True:
@@ -196,7 +198,7 @@ class EnvDriver(Generic[M]):
                     due = time.monotonic()
             if transition.last:
                 self._outlets.episode(self._loop.summary())
-                return
+                return transition.success
 
     def _wait_for_clearance(self) -> bool:
         """Wait until the receiver keeps up: memory is bounded, and the pace holds the update-to-data ratio."""

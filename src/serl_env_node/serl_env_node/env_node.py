@@ -58,14 +58,14 @@ class EnvNode(ShellNode):
                 stepped=self._publish_step,
             ),
         )
-        driver, max_episodes = self._driver, config.max_episodes
+        driver = self._driver
         contract.subscription(self, contract.ACTION, lambda m: driver.put_action(codec.from_action(m)))
         contract.subscription(
             self, contract.INTERVENTION, lambda m: driver.put_intervention(codec.from_intervention(m))
         )
         contract.subscription(self, contract.TRANSITION_ACK, lambda m: driver.acknowledge(codec.from_ack(m)))
         self.create_service(Reset, "~/reset", self._on_reset)
-        self._work = self.guarded(lambda: driver.run(max_episodes))
+        self._work = self.guarded(driver.run)
 
     def start(self) -> None:
         """Start stepping."""
@@ -127,3 +127,7 @@ class EnvNode(ShellNode):
 def main() -> None:
     """Run the environment node."""
     run(EnvNode)
+
+
+if __name__ == "__main__":
+    main()
