@@ -1,0 +1,145 @@
+# Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
+"""The policy network as data and as a NumPy forward pass, for whoever acts without learning.
+
+One observation at a time is too little work for a compiler to be worth its dispatch: the NumPy pass
+answers in tens of microseconds and keeps JAX out of the actor's process. `networks.actor` is the same in JAX.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+
+import numpy as np
+
+from serl_core.errors import SchemaError
+from serl_core.specs import EnvSpec
+
+LAYER_NORM_EPSILON = 1e-6
+
+
+@dataclass(frozen=True)
+class ActorConfig:
+    """Shape of a tanh-squashed Gaussian policy; equal configs have exchangeable weights.
+
+    Attributes:
+        state_size, action_size: Length of the scaled state vector and of the action.
+        hidden_sizes: Units of the hidden layers.
+        activation: "tanh", "relu" or "silu".
+        layer_norm: Whether hidden layers normalise before the activation.
+        std_min, std_max: Bounds of the standard deviation before squashing.
+    """
+
+    state_size: int
+    action_size: int
+    hidden_sizes: tuple[int, ...] = (256, 256)
+    activation: str = "tanh"
+    layer_norm: bool = True
+    std_min: float = 1e-5
+    std_max: float = 5.0
+
+    def leaf_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shape of every parameter by name."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        width = self.state_size
+        for i, units in enumerate(self.hidden_sizes):
+            shapes[f"hidden_{i}/kernel"] = (width, units)
+            shapes[f"hidden_{i}/bias"] = (units,)
+            if self.layer_norm:
+                shapes[f"hidden_{i}/scale"] = (units,)
+                shapes[f"hidden_{i}/offset"] = (units,)
+            width = units
+        for head in ("mean", "log_std"):
+            shapes[f"{head}/kernel"] = (width, self.action_size)
+            shapes[f"{head}/bias"] = (self.action_size,)
+        return shapes
+
+    def to_json(self) -> str:
+        """Serialise, for checkpoints."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> ActorConfig:
+        """Read what `to_json` wrote; SchemaError if it is not such a text."""
+        try:
+            fields = json.loads(text)
+            return cls(**{**fields, "hidden_sizes": tuple(fields["hidden_sizes"])})
+        except (ValueError, KeyError, TypeError) as error:
+            raise SchemaError(f"not an actor network description: {error}") from error
+
+
+def fingerprint(spec: EnvSpec, config: ActorConfig) -> str:
+    """Return a short hash naming what weights fit: the environment's schema and the network's shape."""
+    return hashlib.sha256(f"{spec.fingerprint}:{config.to_json()}".encode()).hexdigest()[:16]
+
+
+def check_leaves(leaves: dict[str, np.ndarray], config: ActorConfig) -> None:
+    """Raise SchemaError, naming the first difference, unless `leaves` are those of `config` and finite."""
+    expected = config.leaf_shapes()
+    if set(leaves) != set(expected):
+        missing, unknown = sorted(set(expected) - set(leaves)), sorted(set(leaves) - set(expected))
+        raise SchemaError(f"actor weights are of another network: missing {missing}, unknown {unknown}")
+    for name, shape in expected.items():
+        if leaves[name].shape != shape:
+            raise SchemaError(f"actor weight {name}: expected shape {shape}, got {leaves[name].shape}")
+        if not np.isfinite(leaves[name]).all():
+            raise SchemaError(f"actor weight {name} contains NaN or infinity")
+
+
+class ActorNetwork:
+    """A policy with fixed weights (paper, section IV-A).
+
+    Args:
+        config: Shape of the network.
+        leaves: Parameters by name; SchemaError if they do not fit `config`.
+    """
+
+    def __init__(self, config: ActorConfig, leaves: dict[str, np.ndarray]) -> None:
+        check_leaves(leaves, config)
+        self.config = config
+        self._leaves = {name: np.asarray(leaf, np.float32) for name, leaf in leaves.items()}
+
+    @property
+    def leaves(self) -> dict[str, np.ndarray]:
+        """Parameters by name."""
+        return dict(self._leaves)
+
+    def mean(self, state: np.ndarray) -> np.ndarray:
+        """Return the squashed mean, float32 (..., action_size) in [-1, 1], for `state` (..., state_size)."""
+        return np.tanh(self._mean(self._hidden(state)))
+
+    def sample(self, state: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Return a random action, float32 (..., action_size) in [-1, 1], for `state` (..., state_size)."""
+        hidden = self._hidden(state)
+        mean = self._mean(hidden)
+        log_std = hidden @ self._leaves["log_std/kernel"] + self._leaves["log_std/bias"]
+        std = np.exp(np.clip(log_std, np.log(self.config.std_min), np.log(self.config.std_max)))
+        noise = rng.standard_normal(mean.shape, np.float32)
+        return np.tanh(mean + std * noise).astype(np.float32)
+
+    def _mean(self, hidden: np.ndarray) -> np.ndarray:
+        return hidden @ self._leaves["mean/kernel"] + self._leaves["mean/bias"]
+
+    def _hidden(self, state: np.ndarray) -> np.ndarray:
+        hidden = np.asarray(state, np.float32)
+        if hidden.shape[-1:] != (self.config.state_size,):
+            raise SchemaError(f"state: expected {self.config.state_size} numbers, got shape {hidden.shape}")
+        leaves = self._leaves
+        for i in range(len(self.config.hidden_sizes)):
+            hidden = hidden @ leaves[f"hidden_{i}/kernel"] + leaves[f"hidden_{i}/bias"]
+            if self.config.layer_norm:
+                centred = hidden - hidden.mean(-1, keepdims=True)
+                variance = np.mean(centred * centred, -1, keepdims=True)
+                hidden = centred / np.sqrt(variance + np.float32(LAYER_NORM_EPSILON))
+                hidden = hidden * leaves[f"hidden_{i}/scale"] + leaves[f"hidden_{i}/offset"]
+            hidden = _ACTIVATIONS[self.config.activation](hidden)
+        return hidden
+
+
+_ACTIVATIONS = {
+    "tanh": np.tanh,
+    "relu": lambda x: np.maximum(x, np.float32(0)),
+    "silu": lambda x: x / (np.float32(1) + np.exp(-x)),
+}
