@@ -1,0 +1,41 @@
+# Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
+"""What every consumer of a scene may ask of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A compiled scene with the facts that a task needs; all poses are in the arm's base frame B.
+
+    Attributes:
+        model: the MuJoCo model; its first seven joints are the arm, its first seven actuators their torques [Nm].
+        q_home: joint positions to start from, shape (7,) [rad]; the tool points down above the goal.
+        goal_position: p_BG, the tcp position when the task is done, shape (3,) [m].
+        goal_quaternion_xyzw: R_BG as a unit quaternion, shape (4,).
+        gripper_width: distance of the two fingers [m]; the gripper is closed on its tool.
+        tcp_site: name of the site E whose pose is the tcp pose (z points out of the tool).
+        tool_geoms: names of the geoms whose contacts make the measured wrench.
+        cameras: names of the wrist cameras.
+    """
+
+    model: mujoco.MjModel
+    q_home: NDArray[np.float64]
+    goal_position: NDArray[np.float64]
+    goal_quaternion_xyzw: NDArray[np.float64]
+    gripper_width: float
+    tcp_site: str
+    tool_geoms: tuple[str, ...]
+    cameras: tuple[str, ...]
+
+    def model_bytes(self) -> bytes:
+        """The model in MuJoCo's binary form (MJB), to be loaded by the same MuJoCo version elsewhere."""
+        buffer = np.empty(mujoco.mj_sizeModel(self.model), dtype=np.uint8)
+        mujoco.mj_saveModel(self.model, None, buffer)
+        return buffer.tobytes()

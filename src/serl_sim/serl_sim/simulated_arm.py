@@ -1,0 +1,99 @@
+# Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
+"""The simulated arm as the environment node wants an arm (`serl_env_node.arm.Arm`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from serl_controllers import ImpedanceGains
+from serl_core.errors import ConfigError
+from serl_core.parameters import parameter
+from serl_env_node.arm import ArmState
+from serl_env_node.frames import Pose
+
+from serl_sim import LockstepHost
+from serl_sim.cameras import WristCameras
+from serl_sim.scenes.pcb_insertion import PcbInsertionConfig, build
+
+CYCLE_SECONDS = 0.001
+
+
+@dataclass(frozen=True)
+class SimulatedArmConfig:
+    """Settings of scene and controller."""
+
+    clearance_m: float = parameter(0.0003, "width of the socket minus that of the plug [m]", 1e-5, 0.005)
+    friction: float = parameter(0.3, "friction coefficient of plug and socket", 0.0, 2.0)
+    gains: str = parameter("compliant", "gain set of the impedance law (papers' COMPLIANCE and PRECISION)",
+                           choices=("compliant", "precise"))  # fmt: skip
+
+
+class SimulatedArm:
+    """MuJoCo and the control law in lockstep at 1 kHz. One thread at a time."""
+
+    Config = SimulatedArmConfig
+
+    def __init__(self, config: SimulatedArmConfig) -> None:
+        try:
+            self.scene = build(PcbInsertionConfig(clearance_m=config.clearance_m, friction=config.friction))
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+        gains = ImpedanceGains.precise() if config.gains == "precise" else ImpedanceGains.compliant()
+        self.host = LockstepHost(self.scene, gains)
+        self.goal = Pose.from_arrays(self.scene.goal_position, self.scene.goal_quaternion_xyzw)
+        self.cameras = tuple(self.scene.cameras)
+        self._renderer: WristCameras | None = None
+        self._X_BT = self.goal
+        self._elapsed = 0.0
+        self.restart(0)
+
+    @classmethod
+    def from_parameters(cls, config: SimulatedArmConfig) -> SimulatedArm:
+        """Build the arm from its parameters."""
+        return cls(config)
+
+    def restart(self, seed: int) -> ArmState:
+        """Put the arm at its home configuration, at rest; the clock goes on."""
+        self._elapsed += self.host.time
+        snapshot = self.host.reset(self.scene.q_home)
+        self._X_BT = Pose.from_arrays(snapshot.position, snapshot.quaternion_xyzw)
+        return self.state()
+
+    def state(self) -> ArmState:
+        """Return the present state."""
+        s = self.host.snapshot()
+        return ArmState(
+            time=self._elapsed + s.time,
+            X_BE=Pose.from_arrays(s.position, s.quaternion_xyzw),
+            X_BT=self._X_BT,
+            V_BE=np.asarray(s.twist),
+            F_E_B=np.asarray(s.wrench),
+            gripper_width=float(s.gripper_width),
+            peak_force=float(s.peak_force),
+        )
+
+    def track(self, X_BT: Pose, seconds: float) -> ArmState:
+        """Ask the law for a target and step for that time."""
+        self._X_BT = X_BT
+        self.host.step(X_BT.position, X_BT.quaternion_xyzw, round(seconds / CYCLE_SECONDS))
+        return self.state()
+
+    def move(self, X_BT: Pose, seconds: float) -> ArmState:
+        """Minimum-jerk motion of the target to X_BT, under the law."""
+        self._X_BT = X_BT
+        self.host.move_to(X_BT.position, X_BT.quaternion_xyzw, seconds)
+        return self.state()
+
+    def images(self) -> dict[str, np.ndarray]:
+        """Render the wrist cameras; SerlError where no off-screen GL is to be had."""
+        if self._renderer is None:
+            self._renderer = WristCameras(self.scene, self.cameras)
+        return self._renderer.render(self.host)
+
+    def trace(self) -> dict[str, np.ndarray]:
+        """Return the 1 kHz log of the last `track`."""
+        return self.host.trace()
+
+    def close(self) -> None:
+        """Nothing to let go of."""
