@@ -1,0 +1,230 @@
+# Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
+"""Tasks: folders of ROS parameter files, completed by defaults and checked before anything starts.
+
+A task is a folder with `env.yaml` and, where a node's defaults do not do, `<node>.yaml`, each of the form
+`<node>: {ros__parameters: {...}}`. What a node may be told is the union of the settings of its config classes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, Union, get_type_hints
+
+import yaml
+
+from serl_core.errors import ConfigError, suggest
+from serl_core.parameters import descriptors, from_mapping
+
+T = TypeVar("T")
+
+Schema = Union[Sequence[type], Callable[[Mapping[str, Any]], Sequence[type]]]
+"""The config classes of a node, or a function from the node's values to them (a reward brings its own settings)."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task with every parameter of every node filled in and checked.
+
+    Attributes:
+        name: Name of the task's folder.
+        parameters: Values by parameter, by node; lists are tuples.
+        schemas: Config classes by node.
+    """
+
+    name: str
+    parameters: dict[str, dict[str, Any]]
+    schemas: dict[str, tuple[type, ...]]
+
+    def config(self, node: str, cls: type[T]) -> T:
+        """Return the settings of one config class of a node."""
+        names = {setting.name for setting in descriptors(cls)}
+        values = {name: value for name, value in self._of(node).items() if name in names}
+        return from_mapping(cls, values, f"task {self.name}: {node}")
+
+    def with_values(self, node: str, **values: Any) -> Task:
+        """Return a copy in which some parameters of a node have other values; unknown or wrong: ConfigError."""
+        present, where = self._of(node), f"task {self.name}: {node}"
+        checked = {name: _check(self.schemas[node], name, value, where) for name, value in values.items()}
+        return dataclasses.replace(self, parameters={**self.parameters, node: {**present, **checked}})
+
+    def write(self, path: Path) -> None:
+        """Write one file for `--ros-args --params-file`, good for the nodes under any namespace.
+
+        Empty lists are left out, since rcl cannot read them; the nodes' defaults stand for them.
+        """
+        lines = [f"# Parameters of task {self.name}, complete."]
+        for node, values in self.parameters.items():
+            written = {name: value for name, value in values.items() if value != ()}
+            if written:
+                lines += [f"/**/{node}:", "  ros__parameters:"]
+                lines += [f"    {name}: {_yaml_text(value)}" for name, value in written.items()]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def _of(self, node: str) -> dict[str, Any]:
+        if node not in self.parameters:
+            raise ConfigError(f"task {self.name}: no node {node!r}{suggest(node, self.parameters)}")
+        return self.parameters[node]
+
+
+def task_folders() -> list[Path]:
+    """Return the folders searched for tasks, the nearest first: ./tasks, the ROS prefixes, this package's own."""
+    prefixes = [Path(p) for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
+    here = Path(__file__).resolve()
+    installed = [prefix / "share" / "serl_bringup" / "tasks" for prefix in [*prefixes, *here.parents]]
+    return [folder for folder in [Path("tasks"), *installed, here.parents[1] / "tasks"] if folder.is_dir()]
+
+
+def list_tasks() -> list[str]:
+    """Return the names of all tasks, sorted."""
+    return sorted({entry.name for folder in task_folders() for entry in folder.iterdir() if (entry / "env.yaml").is_file()})
+
+
+def load_task(name: str, overrides: Sequence[str] = (), schemas: Mapping[str, Schema] = {}) -> Task:  # noqa: B006  never written
+    """Read a task, apply overrides, fill in defaults and check everything.
+
+    Args:
+        name: Name of a task folder.
+        overrides: "node.parameter=value" or "parameter=value"; the later wins.
+        schemas: Config classes by node, or a function that picks them from the node's values.
+
+    Raises:
+        ConfigError: one line naming the file or override at fault.
+    """
+    folder = _find(name)
+    files = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    given = {node: _read(path, node) for node, path in files.items()}
+    for node, path in files.items():
+        if node not in schemas and given[node]:
+            raise ConfigError(f"{_shown(path)}: no node {node!r}{suggest(node, schemas)}")
+    settings = [_Override.parse(text) for text in overrides]
+    classes = {}
+    for node, schema in schemas.items():
+        asked = {s.name: s.value for s in settings if s.node in ("", node)}
+        classes[node] = tuple(schema({**given.get(node, {}), **asked}) if callable(schema) else schema)
+
+    parameters = {}
+    for node, of_node in classes.items():
+        values: dict[str, Any] = {}
+        for cls in of_node:
+            for setting in descriptors(cls):
+                values.setdefault(setting.name, setting.default)  # as the node shell: the first class declares it
+        for parameter, value in given.get(node, {}).items():
+            values[parameter] = _check(of_node, parameter, value, _shown(files[node]))
+        parameters[node] = values
+    for override in settings:
+        node = override.node_among(parameters)
+        value = override.text if _hint(classes[node], override.name) is str else override.value
+        parameters[node][override.name] = _check(classes[node], override.name, value, f"--set {override.key}")
+    return Task(name, parameters, classes)
+
+
+@dataclass(frozen=True)
+class _Override:
+    """One "key=value" of `--set`; `node` is "" where the key names none."""
+
+    key: str
+    node: str
+    name: str
+    text: str
+    value: Any
+
+    @classmethod
+    def parse(cls, argument: str) -> _Override:
+        key, equals, text = argument.partition("=")
+        node, _, name = key.strip().rpartition(".")
+        if not equals or not name:
+            raise ConfigError(f"--set {argument}: expected parameter=value or node.parameter=value")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {argument}: {text!r} is not YAML ({_one_line(error)})") from error
+        return cls(key.strip(), node, name, text.strip(), value)
+
+    def node_among(self, parameters: Mapping[str, Mapping[str, Any]]) -> str:
+        if self.node:
+            if self.node not in parameters:
+                raise ConfigError(f"--set {self.key}: no node {self.node!r}{suggest(self.node, parameters)}")
+            return self.node
+        nodes = [node for node, values in parameters.items() if self.name in values]
+        if len(nodes) > 1:
+            choices = ", ".join(f"{node}.{self.name}" for node in nodes)
+            raise ConfigError(f"--set {self.key}: several nodes have {self.name!r}; say which: {choices}")
+        if not nodes:
+            known = {name for values in parameters.values() for name in values}
+            raise ConfigError(f"--set {self.key}: unknown parameter {self.name!r}{suggest(self.name, known)}")
+        return nodes[0]
+
+
+def _find(name: str) -> Path:
+    for folder in task_folders():
+        # Compared with the listing, so that "..", "" or a path never leaves the folder of tasks.
+        if name in (entry.name for entry in folder.iterdir() if entry.is_dir()):
+            if not (folder / name / "env.yaml").is_file():
+                raise ConfigError(f"task {name!r}: {_shown(folder / name)} has no env.yaml")
+            return folder / name
+    known = list_tasks()
+    raise ConfigError(f"unknown task {name!r}{suggest(name, known)}; tasks: {', '.join(known) or 'none found'}")
+
+
+def _read(path: Path, node: str) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{_shown(path)}: not YAML ({_one_line(error)})") from error
+    except OSError as error:
+        raise ConfigError(f"{_shown(path)}: cannot be read ({error.strerror})") from error
+    if not isinstance(content, dict) or list(content) != [node]:
+        found = ", ".join(map(str, content)) if isinstance(content, dict) else "none"
+        raise ConfigError(f"{_shown(path)}: must hold one key, {node!r}, and under it ros__parameters; found: {found}")
+    body = content[node]
+    if not isinstance(body, dict) or list(body) != ["ros__parameters"]:
+        raise ConfigError(f"{_shown(path)}: under {node!r} there must be ros__parameters and nothing else")
+    values = {} if body["ros__parameters"] is None else body["ros__parameters"]
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise ConfigError(f"{_shown(path)}: ros__parameters must hold names and values, got {values!r}")
+    return values
+
+
+def _check(classes: Sequence[type], name: str, value: Any, where: str) -> Any:
+    """Return the value as the config classes want it; a name in several classes must suit each of them."""
+    owners = [cls for cls in classes if name in {setting.name for setting in descriptors(cls)}]
+    if not owners:
+        known = {setting.name for cls in classes for setting in descriptors(cls)}
+        raise ConfigError(f"{where}: unknown parameter {name!r}{suggest(name, known)}")
+    for cls in owners:
+        value = getattr(from_mapping(cls, {name: value}, where), name)
+    return value
+
+
+def _hint(classes: Sequence[type], name: str) -> Any:
+    return next((hints[name] for cls in classes if name in (hints := get_type_hints(cls))), None)
+
+
+def _yaml_text(value: Any) -> str:
+    """Return a value such that rcl and PyYAML read back its very type: 1.0 not 1, "on" not on."""
+    if isinstance(value, (tuple, list)):
+        return "[" + ", ".join(_yaml_text(item) for item in value) + "]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        text = repr(value)
+        if "inf" in text:
+            return text.replace("inf", ".inf")
+        mantissa, e, exponent = text.partition("e")
+        return (mantissa if "." in mantissa else mantissa + ".0") + e + exponent
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)
+
+
+def _shown(path: Path) -> str:
+    absolute = path.absolute()
+    return str(absolute.relative_to(Path.cwd())) if absolute.is_relative_to(Path.cwd()) else str(absolute)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
