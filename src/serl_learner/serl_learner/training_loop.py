@@ -1,0 +1,277 @@
+# Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
+"""Transitions in, policies out: everything about learning that is not ROS."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from serl_core.parameters import parameter
+from serl_core.specs import EnvSpec
+from serl_core.types import LearnerStatus, PolicyWeights, Transition
+from serl_learner import learner_checkpoint, weights
+from serl_learner.agents import rlpd
+from serl_learner.agents.config import RLPDConfig
+from serl_learner.metrics import MetricsWriter, RateMeter
+from serl_learner.replay.joiner import Joiner
+from serl_learner.replay.ring_buffer import RingBuffer
+from serl_learner.replay.sampler import SymmetricSampler, is_demonstration
+
+UNLIMITED = 2**63 - 1
+_WRITE_EVERY = 10  # update calls per point in TensorBoard
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """Settings of the training loop, beside the agent's."""
+
+    min_online: int = parameter(200, "Online rows before the first update", 1, 10_000_000)
+    replay_capacity: int = parameter(200_000, "Most online rows held", 2, 100_000_000)
+    demo_capacity: int = parameter(50_000, "Most demonstration rows held", 2, 100_000_000)
+    lead_steps: int = parameter(20, "Steps that environments may be ahead of the pace", 1, 1_000_000)
+    keep_checkpoints: int = parameter(3, "Checkpoints kept", 1, 1000)
+
+
+class TrainingLoop:
+    """Buffers, agent and bookkeeping of one run.
+
+    `ingest` may be called from another thread than the rest.
+
+    Args:
+        spec: Environment.
+        config: Settings of the loop.
+        agent: Settings of RLPD.
+        run: Run folder for checkpoints and TensorBoard events; None: nothing is written.
+        seed: Seed of networks and sampling.
+        critic_updates_per_step: Pace: critic updates for each online row; 0: nobody waits.
+    """
+
+    def __init__(
+        self,
+        spec: EnvSpec,
+        config: LoopConfig,
+        agent: RLPDConfig,
+        run: Path | None,
+        seed: int,
+        critic_updates_per_step: float = 0.0,
+    ) -> None:
+        self.spec = spec
+        self.config = config
+        self.agent = agent
+        self.critic_updates_per_step = critic_updates_per_step
+        self.actor_config = agent.actor_config(spec.policy_state_size, spec.action_size)
+        self.metrics: dict[str, float] = {}
+        self._state = rlpd.init(agent, spec, seed)
+        self._critic_updates = 0
+        self._actor_updates = 0
+        self._joiner = Joiner(spec)
+        self._online = RingBuffer(spec, config.replay_capacity)
+        self._demo = RingBuffer(spec, config.demo_capacity)
+        self._sampler = SymmetricSampler(self._online, self._demo, agent.demo_fraction, seed)
+        self._sampler_state = self._sampler.state()
+        self._prefetched: dict[str, Any] | None = None
+        self._env_steps = 0
+        self._demo_rows = 0
+        self._returns = _Returns(agent.discount)
+        self._rate = RateMeter(10.0)
+        self._lock = threading.Lock()
+        self._run = run
+        self._checkpoints = (
+            learner_checkpoint.LearnerCheckpoints(run, config.keep_checkpoints) if run else None
+        )
+        self._writer = MetricsWriter(run / "tensorboard") if run else None
+
+    def ingest(self, transition: Transition, demo: bool = False) -> int:
+        """Take a transition into the buffers; one that is known already changes nothing.
+
+        Args:
+            transition: Any order; SchemaError if it does not fit the environment.
+            demo: It is a demonstration, recorded before the run.
+
+        Returns:
+            How many rows it completed.
+        """
+        with self._lock:
+            known = self._joiner.duplicates
+            rows = self._joiner.add(transition)
+            if not demo and self._joiner.duplicates == known:
+                self._returns.add(transition)
+            for row in rows:
+                if not demo:
+                    self._online.insert(row)
+                    self._env_steps += 1
+                if demo or is_demonstration(row.source):
+                    self._demo.insert(row)
+                    self._demo_rows += 1
+            return len(rows)
+
+    @property
+    def env_steps(self) -> int:
+        """Online rows taken in so far."""
+        return self._env_steps
+
+    @property
+    def critic_updates(self) -> int:
+        """Gradient steps of the critics so far."""
+        return self._critic_updates
+
+    @property
+    def policy_version(self) -> int:
+        """Version of the present policy, from 1; rises with every update of the actor."""
+        return self._actor_updates + 1
+
+    def ready(self) -> bool:
+        """Return whether `step` may run: enough online rows, and not ahead of the pace."""
+        with self._lock:
+            if len(self._online) < min(self.config.min_online, self.config.replay_capacity // 2):
+                return False
+            if not self.critic_updates_per_step:
+                return True
+            trained_on = self._env_steps - self.config.min_online
+            return self._critic_updates <= self.critic_updates_per_step * trained_on
+
+    def step_limit(self, sequence: int) -> int:
+        """Return the highest sequence that an environment may reach, given its latest.
+
+        The pace leaves environments `lead_steps` ahead, so that the two sides never wait for each other.
+        """
+        if not self.critic_updates_per_step:
+            return UNLIMITED
+        paid = self.config.min_online + int(self._critic_updates / self.critic_updates_per_step)
+        return sequence + max(0, paid + self.config.lead_steps - self._env_steps)
+
+    def step(self, now: float) -> dict[str, float]:
+        """Do `utd_ratio` critic updates and one of actor and temperature.
+
+        Args:
+            now: A monotonic clock [s], for the rate.
+
+        Returns:
+            The agent's metrics by name. SchemaError without any data.
+        """
+        batches = self._prefetched if self._prefetched is not None else self._sample()
+        self._state, metrics = rlpd.update(self.agent, self._state, batches)
+        # The call above returns before the arithmetic is done: draw the next batches meanwhile.
+        self._prefetched = self._sample()
+        self.metrics = {name: float(value) for name, value in jax.device_get(metrics).items()}
+        self._critic_updates += self.agent.utd_ratio
+        self._actor_updates += 1
+        self._rate.add(self.agent.utd_ratio, now)
+        if self._writer and self._actor_updates % _WRITE_EVERY == 0:
+            self._writer.write(
+                {f"learner/{name}": value for name, value in self.metrics.items()}, self._critic_updates
+            )
+        return self.metrics
+
+    def write_metrics(self, values: dict[str, float]) -> None:
+        """Add figures of others to the TensorBoard events, at the present number of critic updates."""
+        if self._writer:
+            self._writer.write(values, self._critic_updates)
+
+    def policy_weights(self, stamp: float) -> PolicyWeights:
+        """Return the present policy for publication at `stamp` [s]."""
+        leaves = rlpd.actor_leaves(self._state)
+        return weights.encode(leaves, self.spec, self.actor_config, self.policy_version, stamp)
+
+    def status(self, phase: str, now: float) -> LearnerStatus:
+        """Return the learner's figures.
+
+        Args:
+            phase: "waiting", "training", "saving" or "done".
+            now: Clock of `step` [s].
+        """
+        trained_on = max(1, self._env_steps - self.config.min_online)
+        nan = float("nan")
+        return LearnerStatus(
+            task=self.spec.task,
+            phase=phase,
+            env_steps=self._env_steps,
+            demo_transitions=self._demo_rows,
+            critic_updates=self._critic_updates,
+            actor_updates=self._actor_updates,
+            policy_version=self.policy_version,
+            update_rate=self._rate.rate(now),
+            update_to_data=self._critic_updates / trained_on,
+            q_mean=self.metrics.get("q_mean", nan),
+            return_mean=self._returns.mean(),
+            entropy=self.metrics.get("entropy", nan),
+            target_entropy=self.agent.target_entropy(self.spec.action_size),
+            temperature=self.metrics.get("temperature", nan),
+            critic_loss=self.metrics.get("critic_loss", nan),
+            dropped=self._joiner.dropped,
+            skipped_updates=int(self.metrics.get("skipped", 0)),
+        )
+
+    def save(self, stamp: float) -> None:
+        """Begin a checkpoint and return; `close` or a later save waits for its end.
+
+        The buffers are not in it: they are a cache of the bag.
+        """
+        if not self._checkpoints:
+            return
+        metadata = {
+            "critic_updates": self._critic_updates,
+            "actor_updates": self._actor_updates,
+            "env_steps": self._env_steps,
+            "sampler": self._sampler_state,
+        }
+        self._checkpoints.save(
+            self._critic_updates, self._state, self.agent, self.policy_weights(stamp), self.spec, metadata
+        )
+
+    def restore(self, path: Path) -> None:
+        """Go on from a checkpoint; the run's transitions must be taken in again, in the bag's order.
+
+        Args:
+            path: A run folder, its checkpoints or one of them; SchemaError if it does not fit.
+        """
+        self._state, metadata = learner_checkpoint.restore(path, self._state, self.agent, self.spec)
+        self._critic_updates = int(metadata["critic_updates"])
+        self._actor_updates = int(metadata["actor_updates"])
+        self._sampler.restore(metadata["sampler"])
+        self._sampler_state = self._sampler.state()
+        self._prefetched = None
+
+    def close(self) -> None:
+        """Wait for a save that is under way and finish the files."""
+        if self._checkpoints:
+            self._checkpoints.close()
+        if self._writer:
+            self._writer.close()
+
+    def _sample(self) -> dict[str, Any]:
+        with self._lock:
+            # A checkpoint must draw the prefetched batches again.
+            self._sampler_state = self._sampler.state()
+            return self._sampler.sample(self.agent.utd_ratio, self.agent.batch_size)
+
+
+class _Returns:
+    """Discounted return from every step to the episode's end, averaged over steps: what Q should be near."""
+
+    def __init__(self, discount: float, episodes: int = 20) -> None:
+        self._discount = discount
+        self._open: dict[tuple[str, int], dict[int, float]] = {}
+        self._means: deque[float] = deque(maxlen=episodes)
+
+    def add(self, transition: Transition) -> None:
+        """Note one step; at the last one the episode is settled."""
+        key = (transition.env_id, transition.episode_id)
+        rewards = self._open.setdefault(key, {})
+        rewards[transition.step] = float(transition.reward)
+        if transition.last:
+            del self._open[key]
+            value, total = 0.0, 0.0
+            for step in sorted(rewards, reverse=True):
+                value = rewards[step] + self._discount * value
+                total += value
+            self._means.append(total / len(rewards))
+
+    def mean(self) -> float:
+        """Return the average over recent episodes; NaN before the first."""
+        return sum(self._means) / len(self._means) if self._means else float("nan")
