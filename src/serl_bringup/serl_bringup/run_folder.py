@@ -40,7 +40,9 @@ class RunFolder:
         self._lock, self._stages = lock, stages
 
     @classmethod
-    def create(cls, out: Path | None, task: str, resume: bool = False, runs: Path = Path("runs")) -> RunFolder:
+    def create(
+        cls, out: Path | None, task: str, resume: bool = False, runs: Path = Path("runs")
+    ) -> RunFolder:
         """Make a new run's folder, or take up an earlier one, and lock it.
 
         Args:
@@ -80,14 +82,18 @@ class RunFolder:
                 raise
             return folder
         except OSError as error:
-            raise SerlError(f"{error.filename or out or runs}: cannot be written ({error.strerror})") from error
+            raise SerlError(
+                f"{error.filename or out or runs}: cannot be written ({error.strerror})"
+            ) from error
 
     def _take_up(self) -> None:
         try:
             state = json.loads((self.path / _STATE).read_text(encoding="utf-8"))
             task, self._stages = state["task"], dict(state["stages"])
         except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError(f"{self.path / _STATE} is damaged ({error}): the run cannot be resumed") from error
+            raise ConfigError(
+                f"{self.path / _STATE} is damaged ({error}): the run cannot be resumed"
+            ) from error
         if task != self.task:
             raise ConfigError(f"{self.path} holds a run of task {task!r}, not of {self.task!r}")
 
@@ -152,6 +158,22 @@ class RunFolder:
         """File of all parameters of all nodes."""
         return self.path / "parameters.yaml"
 
+    def fresh_bag(self, name: str) -> Path:
+        """Return where a new bag of that name may go, beside those of earlier attempts: eval, eval-2, ..."""
+        number = 1
+        while (path := self.path / (name if number == 1 else f"{name}-{number}")).exists():
+            number += 1
+        return path
+
+    def discard(self, path: Path) -> None:
+        """Delete a file or folder of this run if it is there, e.g. the bag of an interrupted stage."""
+        if self.path not in path.parents:
+            raise ValueError(f"{path} is not inside {self.path}")
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
     # Letting go.
 
     def close(self) -> None:
@@ -205,9 +227,19 @@ def _distribution(name: str) -> str:
 
 
 def _git_hash() -> str:
-    command = ["git", "-C", str(Path(__file__).resolve().parent), "describe", "--always", "--dirty", "--abbrev=12"]
+    command = [
+        "git",
+        "-C",
+        str(Path(__file__).resolve().parent),
+        "describe",
+        "--always",
+        "--dirty",
+        "--abbrev=12",
+    ]
     try:
-        done = subprocess.run([*command, "--exclude=*"], capture_output=True, text=True, timeout=10, check=False)
+        done = subprocess.run(
+            [*command, "--exclude=*"], capture_output=True, text=True, timeout=10, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return "unknown"
     return done.stdout.strip() if done.returncode == 0 else "unknown"

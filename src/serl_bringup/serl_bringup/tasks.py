@@ -82,10 +82,17 @@ def task_folders() -> list[Path]:
 
 def list_tasks() -> list[str]:
     """Return the names of all tasks, sorted."""
-    return sorted({entry.name for folder in task_folders() for entry in folder.iterdir() if (entry / "env.yaml").is_file()})
+    return sorted(
+        {
+            entry.name
+            for folder in task_folders()
+            for entry in folder.iterdir()
+            if (entry / "env.yaml").is_file()
+        }
+    )
 
 
-def load_task(name: str, overrides: Sequence[str] = (), schemas: Mapping[str, Schema] = {}) -> Task:  # noqa: B006  never written
+def load_task(name: str, overrides: Sequence[str] = (), schemas: Mapping[str, Schema] = {}) -> Task:
     """Read a task, apply overrides, fill in defaults and check everything.
 
     Args:
@@ -113,7 +120,9 @@ def load_task(name: str, overrides: Sequence[str] = (), schemas: Mapping[str, Sc
         values: dict[str, Any] = {}
         for cls in of_node:
             for setting in descriptors(cls):
-                values.setdefault(setting.name, setting.default)  # as the node shell: the first class declares it
+                values.setdefault(
+                    setting.name, setting.default
+                )  # as the node shell: the first class declares it
         for parameter, value in given.get(node, {}).items():
             values[parameter] = _check(of_node, parameter, value, _shown(files[node]))
         parameters[node] = values
@@ -169,7 +178,9 @@ def _find(name: str) -> Path:
                 raise ConfigError(f"task {name!r}: {_shown(folder / name)} has no env.yaml")
             return folder / name
     known = list_tasks()
-    raise ConfigError(f"unknown task {name!r}{suggest(name, known)}; tasks: {', '.join(known) or 'none found'}")
+    raise ConfigError(
+        f"unknown task {name!r}{suggest(name, known)}; tasks: {', '.join(known) or 'none found'}"
+    )
 
 
 def _read(path: Path, node: str) -> dict[str, Any]:
@@ -181,7 +192,9 @@ def _read(path: Path, node: str) -> dict[str, Any]:
         raise ConfigError(f"{_shown(path)}: cannot be read ({error.strerror})") from error
     if not isinstance(content, dict) or list(content) != [node]:
         found = ", ".join(map(str, content)) if isinstance(content, dict) else "none"
-        raise ConfigError(f"{_shown(path)}: must hold one key, {node!r}, and under it ros__parameters; found: {found}")
+        raise ConfigError(
+            f"{_shown(path)}: must hold one key, {node!r}, and under it ros__parameters; found: {found}"
+        )
     body = content[node]
     if not isinstance(body, dict) or list(body) != ["ros__parameters"]:
         raise ConfigError(f"{_shown(path)}: under {node!r} there must be ros__parameters and nothing else")

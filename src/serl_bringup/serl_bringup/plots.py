@@ -1,0 +1,175 @@
+# Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
+"""Figures of a run as PNG files; none needs a display."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+from numpy.typing import ArrayLike
+
+from serl_bringup.statistics import mean_interval, moving_rate, wilson_interval
+from serl_core.types import EpisodeSummary
+
+_COLOURS = {"commanded": "tab:orange", "smoothed": "tab:red", "clipped": "tab:blue", "measured": "tab:green"}
+_WINDOW = 20
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Outcomes of one kind of controller, e.g. RL, BC or demonstrations.
+
+    Attributes:
+        name: Label below the bars.
+        successes, episodes: Counts.
+        cycle_times: Durations of the successful episodes [s].
+    """
+
+    name: str
+    successes: int
+    episodes: int
+    cycle_times: Sequence[float] = ()
+
+
+def learning_curve(episodes: Sequence[EpisodeSummary], path: Path) -> None:
+    """Draw success and human share over environment steps, the outcome of every episode beside them."""
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.subplots()
+    steps = np.cumsum([e.steps for e in episodes])
+    outcomes = [e.success for e in episodes]
+    if episodes:
+        axes.plot(steps, outcomes, "|", color="0.6", markersize=8, label="one episode (0 % or 100 %)")
+        axes.plot(
+            steps,
+            moving_rate(outcomes, _WINDOW),
+            color="tab:blue",
+            lw=2,
+            label=f"success, last {_WINDOW} episodes",
+        )
+        human = [e.human_steps / max(e.steps, 1) for e in episodes]
+        if any(human):
+            kernel = [np.mean(human[max(0, i + 1 - _WINDOW) : i + 1]) for i in range(len(human))]
+            axes.plot(
+                steps, kernel, color="tab:orange", lw=1.5, label=f"steps by a person, last {_WINDOW} episodes"
+            )
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, frameon=False, fontsize="small")
+    else:
+        _say_nothing(axes, "no episode finished")
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.set(
+        xlabel="environment steps",
+        ylabel="rate",
+        ylim=(-0.05, 1.05),
+        title=f"Learning curve ({len(episodes)} episodes)",
+    )
+    _save(figure, axes, path=path)
+
+
+def cycle_time(
+    episodes: Sequence[EpisodeSummary],
+    path: Path,
+    demo_seconds: float = math.nan,
+    bc_seconds: float = math.nan,
+) -> None:
+    """Draw the cycle time of training's successes against the means of demonstrations and behaviour cloning.
+
+    Args:
+        episodes: Of the training, in order; failures have no cycle time and are left out.
+        path: PNG to write.
+        demo_seconds, bc_seconds: Mean cycle times of their successes [s]; NaN: no line.
+    """
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.subplots()
+    number = [i for i, e in enumerate(episodes, 1) if e.success]
+    seconds = np.array([e.duration for e in episodes if e.success])
+    if len(number):
+        axes.plot(number, seconds, ".", color="0.65", label="one success")
+        smooth = [seconds[max(0, i + 1 - _WINDOW) : i + 1].mean() for i in range(len(seconds))]
+        axes.plot(number, smooth, color="tab:blue", lw=2, label=f"mean of the last {_WINDOW} successes")
+    for mean, name, colour in (
+        (demo_seconds, "demonstrations", "tab:orange"),
+        (bc_seconds, "behaviour cloning", "tab:purple"),
+    ):
+        if math.isfinite(mean):
+            axes.axhline(mean, color=colour, ls="--", label=f"{name}: {mean:.1f} s")
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="best", framealpha=0.9)
+    else:
+        _say_nothing(axes, "no success")
+    axes.set(xlabel="training episode", ylabel="cycle time [s]", title="Cycle time of successful episodes")
+    axes.set_ylim(bottom=0)
+    _save(figure, axes, path=path)
+
+
+def reference_limiting(contact: Mapping[str, ArrayLike], free: Mapping[str, ArrayLike], path: Path) -> None:
+    """Draw the law's targets and the measured height for a move into contact and a free one (paper Fig. 5).
+
+    Args:
+        contact, free: Logs of the controller in base axes: `time` (n,) [s] and `commanded_position`,
+            `smoothed_position`, `clipped_position`, `measured_position` (n, 3) [m].
+        path: PNG to write.
+    """
+    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for axes, trace, title in ((left, contact, "Move into contact"), (right, free, "Move in free space")):
+        time = np.asarray(trace["time"])
+        for name, colour in _COLOURS.items():
+            style = {"commanded": (0, (4, 2))}.get(name, "-")
+            z = 1e3 * np.asarray(trace[f"{name}_position"])[:, 2]
+            axes.plot(time - time[0], z, color=colour, ls=style, lw=1.6, label=name)
+        axes.set(xlabel="time since the target moved [s]", ylabel="height z of the tcp [mm]", title=title)
+    left.legend(loc="best", framealpha=0.9)
+    figure.suptitle("Reference limiting: what is commanded, and what the law pulls towards")
+    _save(figure, left, right, path=path)
+
+
+def comparison(trials: Sequence[Trials], path: Path) -> None:
+    """Draw success rates with Wilson intervals, and cycle times with t intervals, side by side (paper Fig. 7, 8)."""
+    figure = Figure(figsize=(9, 4.5), layout="constrained")
+    rates, times = figure.subplots(1, 2)
+    names = ["\n".join([*t.name.split(), f"({t.successes} of {t.episodes})"]) for t in trials]
+    colours = [f"C{i}" for i in range(len(trials))]
+    for i, t in enumerate(trials):
+        rate = t.successes / t.episodes if t.episodes else 0.0
+        low, high = wilson_interval(t.successes, t.episodes)
+        errors = [[max(rate - low, 0.0)], [max(high - rate, 0.0)]]
+        rates.bar(i, rate, color=colours[i], width=0.6, yerr=errors if t.episodes else None, capsize=5)
+        rates.text(
+            i, high + 0.02 if t.episodes else 0.02, f"{rate:.0%}" if t.episodes else "none", ha="center"
+        )
+        mean, low, high = mean_interval(t.cycle_times)
+        if math.isfinite(mean):
+            errors = [[mean - low], [high - mean]] if math.isfinite(low) else None
+            times.bar(i, mean, color=colours[i], width=0.6, yerr=errors, capsize=5)
+            top = high if math.isfinite(high) else mean
+            times.annotate(f"{mean:.1f} s", (i, top), xytext=(0, 5), textcoords="offset points", ha="center")
+        else:
+            times.text(i, 0.0, "no success", ha="center", va="bottom")
+    rates.yaxis.set_major_formatter(PercentFormatter(1.0))
+    rates.set(ylabel="success rate", ylim=(0, 1.12), title="Success (95 % Wilson interval)")
+    times.set(ylabel="cycle time of successes [s]", title="Cycle time (95 % interval of the mean)")
+    times.margins(y=0.15)
+    times.set_ylim(bottom=0)
+    for axes in (rates, times):
+        axes.set_xticks(range(len(trials)), names, fontsize="small")
+        axes.set_xlim(-0.6, max(len(trials), 1) - 0.4)
+    _save(figure, rates, times, path=path)
+
+
+def _say_nothing(axes: Axes, text: str) -> None:
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color="0.4")
+
+
+def _save(figure: Figure, *axes: Axes, path: Path) -> None:
+    for each in axes:
+        each.grid(alpha=0.3)
+        each.set_axisbelow(True)
+        each.spines[["top", "right"]].set_visible(False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)  # a Figure of its own, not pyplot's: Agg, whatever the display
