@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from serl_controllers import ImpedanceGains
@@ -12,11 +13,8 @@ from serl_core.parameters import parameter
 from serl_env_node.arm import ArmState
 from serl_env_node.frames import Pose
 
-from serl_sim import LockstepHost
-from serl_sim.cameras import WristCameras
+from serl_sim.lockstep_host import CYCLE_SECONDS, LockstepHost
 from serl_sim.scenes.pcb_insertion import PcbInsertionConfig, build
-
-CYCLE_SECONDS = 0.001
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class SimulatedArm:
         self.host = LockstepHost(self.scene, gains)
         self.goal = Pose.from_arrays(self.scene.goal_position, self.scene.goal_quaternion_xyzw)
         self.cameras = tuple(self.scene.cameras)
-        self._renderer: WristCameras | None = None
+        self._renderer: Any = None
         self._X_BT = self.goal
         self._elapsed = 0.0
         self.restart(0)
@@ -67,8 +65,8 @@ class SimulatedArm:
             time=self._elapsed + s.time,
             X_BE=Pose.from_arrays(s.position, s.quaternion_xyzw),
             X_BT=self._X_BT,
-            V_BE=np.asarray(s.twist),
-            F_E_B=np.asarray(s.wrench),
+            V_BE=np.array(s.twist),
+            F_E_B=np.array(s.wrench),
             gripper_width=float(s.gripper_width),
             peak_force=float(s.peak_force),
         )
@@ -88,6 +86,8 @@ class SimulatedArm:
     def images(self) -> dict[str, np.ndarray]:
         """Render the wrist cameras; SerlError where no off-screen GL is to be had."""
         if self._renderer is None:
+            from serl_sim.cameras import WristCameras  # needs off-screen GL, which state observations do not
+
             self._renderer = WristCameras(self.scene, self.cameras)
         return self._renderer.render(self.host)
 
