@@ -138,7 +138,8 @@ def test_what_is_no_bag_is_said_so(tmp_path: Path) -> None:
 def test_transitions_of_another_schema_are_refused_by_name(tmp_path: Path) -> None:
     other = make_spec(8)
     path = record(tmp_path / "bag", take(4))
-    with pytest.raises(BagError, match=rf"no transition can be used \(4 x observation schema is .*{other.fingerprint}"):
+    refusal = rf"no transition can be used \(4 x observation schema is .*{other.fingerprint}"
+    with pytest.raises(BagError, match=refusal):
         list(read_transitions(path, other))
     report = ReadReport()
     mixed = record(tmp_path / "mixed", take(4))

@@ -28,13 +28,12 @@ from serl_learner.bag import (
 from test_bag_samples import IMAGES, STATE, TOPIC, TOPICS, cdr, record, stamp_ns, start_program, take
 
 
-def crashed(path: Path, number: int, flush_every: int = 1) -> Path:
+def crashed(path: Path, number: int, compression: str = "none") -> Path:
     """Leave a bag as a kill would after `number` transitions."""
-    bag = BagWriter(path.with_name("original"), TOPICS, {"task": "reach"})
-    for count, transition in enumerate(take(number), 1):
+    bag = BagWriter(path.with_name("original"), TOPICS, {"task": "reach"}, compression=compression)
+    for transition in take(number):
         bag.write(TOPIC, stamp_ns(transition), cdr(STATE, transition))
-        if count % flush_every == 0:
-            bag.flush()
+        bag.flush()
     shutil.copytree(path.with_name("original"), path)
     bag.close()
     return path
@@ -71,7 +70,7 @@ def test_metadata_file_exists_from_the_start(tmp_path: Path) -> None:
         info = yaml.safe_load((tmp_path / "bag/metadata.yaml").read_text())["rosbag2_bagfile_information"]
         assert info["relative_file_paths"] == ["bag_0.mcap"] and info["message_count"] == 0
         shutil.copytree(tmp_path / "bag", tmp_path / "copy")
-    assert list(read_transitions(tmp_path / "copy")) == []  # killed before its first message: a bag all the same
+    assert list(read_transitions(tmp_path / "copy")) == []  # killed before its first message, yet a bag
     assert read_metadata(tmp_path / "copy") == {"task": "reach"}
 
 
@@ -83,6 +82,15 @@ def test_recovering_a_sound_bag_changes_nothing(tmp_path: Path) -> None:
     assert recover(path).rewritten == ()
     assert {file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in path.iterdir()} == before
     assert sorted(before) == ["metadata.yaml", "original_0.mcap"]
+
+
+@pytest.mark.parametrize("compression", ["none", "zstd"])
+def test_recovery_keeps_the_compression(tmp_path: Path, compression: str) -> None:
+    path = crashed(tmp_path / "bag", 6, compression)
+    recover(path)
+    with mcap_file.McapFile(path / "original_0.mcap") as file:
+        assert len(list(file.entries(ReadReport()))) == 6
+        assert file.finished and file.compression == compression.replace("none", "")
 
 
 def test_recovery_needs_no_metadata_file(tmp_path: Path) -> None:

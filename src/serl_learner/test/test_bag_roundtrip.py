@@ -128,6 +128,9 @@ def test_wrong_use_is_named(tmp_path: Path) -> None:
         BagWriter(tmp_path / "other", TOPICS, compression="rar")
     with pytest.raises(BagError, match="no definition of a/msg/B"):
         BagWriter(tmp_path / "third", {"/x": ("a/msg/B", False)}, definitions={})
+    with pytest.raises(BagError, match="definition of a/msg/B cannot be read"):
+        BagWriter(tmp_path / "third", {"/x": ("a/msg/B", False)}, definitions={"a/msg/B": "float32"})
+    assert not (tmp_path / "third").exists()
     with pytest.raises(BagError, match="not in the ament index"):
         message_definitions(["no_such_package/msg/B"])
     with pytest.raises(BagError, match="does not exist"):

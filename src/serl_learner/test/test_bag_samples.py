@@ -1,5 +1,5 @@
 # Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
-"""Transitions that the tests of the bag write, and the writing of them; run as a program, it writes until killed."""
+"""Transitions for the tests of bags, and how they write them; as a program, it writes until killed."""
 
 from __future__ import annotations
 

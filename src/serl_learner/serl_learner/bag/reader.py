@@ -63,7 +63,7 @@ class BagReader:
             raise BagError(f"{self.path} does not exist")
 
     def entries(self, types: Collection[str] | None = None) -> Iterator[Entry]:
-        """Yield messages of all types or of some, undecoded, as they were written; BagError if none can be."""
+        """Yield messages of all types or of some, undecoded and in the order of writing."""
         for entry in self._plain_entries() if self._plain else self._foreign_entries():
             self._seen[entry.topic] = entry.type
             if types is None or entry.type in types:

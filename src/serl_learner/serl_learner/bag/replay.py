@@ -291,7 +291,7 @@ def _add_observation(hasher: hashlib._Hash, observation: Observation) -> None:
             array = np.ascontiguousarray(arrays[name], dtype)
             _add(hasher, name.encode())
             hasher.update(struct.pack(f"<{array.ndim + 1}Q", array.ndim, *array.shape))
-            hasher.update(array)
+            hasher.update(array.tobytes())
 
 
 def _add(hasher: hashlib._Hash, data: bytes) -> None:

@@ -25,8 +25,8 @@ class BagWriter:
     """Writes messages, as CDR bytes, to a bag folder.
 
     Use it from one thread. `write` fills a chunk in memory; `flush` hands the chunk to the operating system,
-    after which a kill -9 of this process loses nothing written before (a power cut may: only `close` waits for
-    the disk). After a full disk it accepts nothing more: free space, then open the bag with `append`.
+    after which a kill -9 of this process loses nothing written before (a power cut may: only `close` waits
+    for the disk). After a full disk it accepts nothing more: free space, then open the bag with `append`.
     """
 
     def __init__(
@@ -63,18 +63,16 @@ class BagWriter:
             key: value if isinstance(value, str) else json.dumps(value, sort_keys=True)
             for key, value in (metadata or {}).items()
         }
+        hashes = {kind: type_hash(kind, definitions[kind]) for kind in dict.fromkeys(types)}
         with ExitStack() as stack:
             self._prepare_folder(append)
             stack.enter_context(locked(self.path))
-            self._earlier = self._recover() if mcap_files(self.path) else BagContents()
+            self._earlier = recover_locked(self.path).contents if mcap_files(self.path) else BagContents()
             self._custom = {**self._earlier.custom, **custom}
-            self._topics = {}
+            self._topics: dict[str, TopicEntry] = {}
             self._file = McapWriter(self.path / self._next_name(), compression, self._custom)
             stack.callback(self._file.abandon)
-            hashes: dict[str, str] = {}
             for name, (kind, latched) in topics.items():
-                if kind not in hashes:
-                    hashes[kind] = type_hash(kind, definitions[kind])
                 qos = bag_metadata.offered_qos(latched)
                 details = {
                     "offered_qos_profiles": bag_metadata.qos_to_yaml(qos),
@@ -135,9 +133,6 @@ class BagWriter:
             raise bag_metadata.write_error(self.path, error) from error
         if occupied and not append:
             raise BagError(f"{self.path} exists already; choose another folder or continue it (append)")
-
-    def _recover(self) -> BagContents:
-        return recover_locked(self.path).contents
 
     def _next_name(self) -> str:
         matches = [re.search(r"_(\d+)$", path.stem) for path in mcap_files(self.path)]
