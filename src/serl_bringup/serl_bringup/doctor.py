@@ -30,7 +30,7 @@ class Check:
         name: What was looked for.
         ok: Whether it will do.
         found: What was found, e.g. a version.
-        advice: What to do where it will not do, or what one goes without; empty where there is nothing to say.
+        advice: What to do where it will not do, or what one goes without; may be empty.
         required: Whether `./serl run` needs it.
     """
 
@@ -151,15 +151,20 @@ def _mujoco() -> Check:
 
 
 def _jax() -> Check:
-    code = "import jax; print(jax.__version__ + ', ' + ', '.join(f'{d.platform} {d.device_kind}' for d in jax.devices()))"
+    code = (
+        "import jax;"
+        "print(jax.__version__ + ', ' + ', '.join(f'{d.platform} {d.device_kind}' for d in jax.devices()))"
+    )
     found = _output([sys.executable, "-c", code], timeout=120).strip()
     return Check("JAX", bool(found), found or "does not import", "run ./serl setup again")
 
 
 def _rendering() -> Check:
     code = (
-        "import mujoco; m = mujoco.MjModel.from_xml_string('<mujoco><worldbody><light/></worldbody></mujoco>');"
-        "r = mujoco.Renderer(m, 32, 32); d = mujoco.MjData(m); mujoco.mj_forward(m, d); r.update_scene(d); r.render()"
+        "import mujoco;"
+        "m = mujoco.MjModel.from_xml_string('<mujoco><worldbody><light/></worldbody></mujoco>');"
+        "r = mujoco.Renderer(m, 32, 32); d = mujoco.MjData(m); mujoco.mj_forward(m, d);"
+        "r.update_scene(d); r.render()"
     )
     chosen = os.environ.get("MUJOCO_GL", "")
     for backend in [chosen] if chosen else ["egl", "osmesa"]:

@@ -40,9 +40,9 @@ class RunStatus:
         stage_index, stages: It is the stage_index-th (from 1) of so many; 0: not told.
         episodes: Summaries of the stage's finished episodes, the oldest first.
         learner: The learner's last pulse; None where none learns.
-        elapsed_s, time_left_s: Time since the stage began, and the estimate of what is left [s]; NaN: unknown.
+        elapsed_s, time_left_s: Time since the stage began, and estimate of what is left [s]; NaN: unknown.
         fraction: Share of the stage that is done, in [0, 1].
-        env_steps_per_s: Rate of environment steps [1/s]; NaN: worked out by `Progress` from one status to the next.
+        env_steps_per_s: Rate of environment steps [1/s]; NaN: `Progress` works it out.
         health: The health line; empty: judged by `health_line`.
         warning: The last warning; empty: none.
     """
@@ -98,8 +98,8 @@ def health_line(status: RunStatus) -> str:
 
     Empty where nobody learns.
 
-    Looked at are the reward rate, Q against the return (RLPD must not overestimate) and the entropy against its
-    target (the temperature adapts until they agree). The worst finding gives the verdict.
+    Looked at are the reward rate, Q against the return (RLPD must not overestimate) and the entropy against
+    its target (the temperature adapts until they agree). The worst finding gives the verdict.
     """
     if status.learner is None:
         return ""
@@ -137,7 +137,7 @@ def _judge_q(learner: LearnerStatus) -> tuple[str, str] | None:
     if not math.isfinite(earned):
         return "ok", f"Q {q:.2f}"
     text = f"Q {q:.2f} for a return of {earned:.2f}"
-    # Q averages over batches, half of them demonstrations, the return over recent episodes: only a large gap tells.
+    # Q averages over batches, half demonstrations, the return over recent episodes: only a large gap tells.
     excess = (q - earned) / max(abs(earned), 1.0)
     if excess > 3.0:
         return "bad", f"{text}: the critic overestimates far"

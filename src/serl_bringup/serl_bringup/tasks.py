@@ -2,7 +2,7 @@
 """Tasks: folders of ROS parameter files, completed by defaults and checked before anything starts.
 
 A task is a folder with `env.yaml` and, where a node's defaults do not do, `<node>.yaml`, each of the form
-`<node>: {ros__parameters: {...}}`. What a node may be told is the union of the settings of its config classes.
+`<node>: {ros__parameters: {...}}`. What a node may be told is the union of its config classes' settings.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from serl_core.parameters import descriptors, from_mapping
 T = TypeVar("T")
 
 Schema = Union[Sequence[type], Callable[[Mapping[str, Any]], Sequence[type]]]
-"""The config classes of a node, or a function from the node's values to them (a reward brings its own settings)."""
+"""A node's config classes, or a function from the node's values to them (a reward has its own settings)."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Task:
         return from_mapping(cls, values, f"task {self.name}: {node}")
 
     def with_values(self, node: str, **values: Any) -> Task:
-        """Return a copy in which some parameters of a node have other values; unknown or wrong: ConfigError."""
+        """Return a copy in which some parameters of a node have other values; ConfigError where wrong."""
         present, where = self._of(node), f"task {self.name}: {node}"
         checked = {name: _check(self.schemas[node], name, value, where) for name, value in values.items()}
         return dataclasses.replace(self, parameters={**self.parameters, node: {**present, **checked}})
@@ -73,7 +73,7 @@ class Task:
 
 
 def task_folders() -> list[Path]:
-    """Return the folders searched for tasks, the nearest first: ./tasks, the ROS prefixes, this package's own."""
+    """Return the folders searched, the nearest first: ./tasks, the ROS prefixes, this package's own."""
     prefixes = [Path(p) for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
     here = Path(__file__).resolve()
     installed = [prefix / "share" / "serl_bringup" / "tasks" for prefix in [*prefixes, *here.parents]]
