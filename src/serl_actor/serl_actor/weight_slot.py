@@ -61,6 +61,6 @@ class WeightSlot(Generic[P]):
             assert weights is not None
             try:
                 self._ready = self._build(weights)
-            except SchemaError as error:
+            except Exception as error:  # noqa: BLE001  bytes from the wire may break anything; this thread must live
                 self.rejected += 1
-                self._refused(str(error))
+                self._refused(str(error) if isinstance(error, SchemaError) else f"unusable weights: {error!r}")

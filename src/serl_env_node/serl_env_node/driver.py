@@ -154,8 +154,8 @@ class EnvDriver(Generic[M]):
         """Run episodes until `stop`, or until the number asked for; then wait until all is on disk."""
         episodes, successes = self._config.max_episodes or math.inf, self._config.max_successes or math.inf
         while not self._stop.is_set() and self.episodes < episodes and self.successes < successes:
+            self._reset_asked.clear()  # before the seed is taken: a wish that comes in between is not lost
             seed, self._reset_seed = self._reset_seed, None
-            self._reset_asked.clear()
             if not self._wait_for_clearance():
                 return
             self._loop.start_episode(seed)
@@ -192,7 +192,7 @@ class EnvDriver(Generic[M]):
                 due += period
                 rest = due - time.monotonic()
                 if rest > 0.0:
-                    time.sleep(rest)
+                    self._stop.wait(rest)
                 else:
                     self.late_steps += 1
                     due = time.monotonic()
@@ -223,8 +223,11 @@ class EnvDriver(Generic[M]):
         c, box, observation = self._config, self._mailbox, self._loop.observation
         assert observation is not None
 
+        def interrupted() -> bool:
+            return self._stop.is_set() or self._reset_asked.is_set()
+
         def answered() -> bool:
-            if self._stop.is_set():
+            if interrupted():
                 return True
             word = box.intervention_for(observation) if c.operator else None
             if word is not None and word.active:
@@ -233,7 +236,7 @@ class EnvDriver(Generic[M]):
 
         def answered_in_time() -> bool:
             word = box.recent_intervention(time.monotonic(), c.action_timeout_s + 1.0 / c.rate_hz) if c.operator else None
-            return self._stop.is_set() or (word is not None and word.active) or box.action_for(observation) is not None
+            return interrupted() or (word is not None and word.active) or box.action_for(observation) is not None
 
         self._outlets.observation(observation)
         if self.real_time:

@@ -45,7 +45,7 @@ class EnvNode(ShellNode):
         observation = contract.publisher(self, contract.OBSERVATION)
         transition = contract.publisher(self, contract.TRANSITION)
         episode = contract.publisher(self, contract.EPISODE)
-        self._clock = contract.publisher(self, contract.CLOCK)
+        self._clock_publisher = contract.publisher(self, contract.CLOCK)
         self._controller_state = contract.publisher(self, contract.CONTROLLER_STATE)
         self._driver = EnvDriver(
             loop,
@@ -107,7 +107,7 @@ class EnvNode(ShellNode):
     def _publish_step(self, loop: StepLoop) -> None:
         assert loop.observation is not None and loop.last_result is not None
         stamp = codec.to_time(loop.observation.stamp)
-        self._clock.publish(Clock(clock=stamp))
+        self._clock_publisher.publish(Clock(clock=stamp))
         trace = loop.last_result.trace
         if not trace:
             return

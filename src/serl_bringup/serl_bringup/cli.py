@@ -1,0 +1,183 @@
+# Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
+"""The `serl` command: run, demos, bc, eval, replay, tasks, doctor, bench."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, Optional
+
+import typer
+from rich.console import Console
+from serl_core.errors import ConfigError, SerlError
+
+app = typer.Typer(
+    name="serl",
+    help="Teach a torque-controlled arm a contact-rich skill by reinforcement learning. "
+    "Start with: ./serl run pcb_insertion (or, for a taste of two minutes, add --quick).",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+console = Console(stderr=True)
+
+TaskName = typer.Argument(..., metavar="TASK", help="Name of a task; ./serl tasks lists them.")
+Seed = typer.Option(0, min=0, max=900_000, help="Seed of everything random.")
+Out = typer.Option(None, metavar="DIR", help="Folder for the results; default runs/TASK/<time>.")
+Set = typer.Option([], "--set", metavar="KEY=VALUE", help="Set a task parameter, e.g. learner.batch_size=128.")
+
+EXIT_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
+    """Show a SerlError as one line on standard error instead of a traceback; exit status 2."""
+
+    @wraps(command)
+    def call(*args: Any, **kwargs: Any) -> None:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends in order, as Ctrl-C does
+        try:
+            command(*args, **kwargs)
+        except SerlError as error:
+            print(f"serl: {error}", file=sys.stderr)
+            raise typer.Exit(EXIT_ERROR) from None
+        except KeyboardInterrupt:
+            print("serl: interrupted; what was recorded is on disk", file=sys.stderr)
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+
+    return call
+
+
+@app.command()
+@one_line_errors
+def run(
+    task: str = TaskName,
+    seed: int = Seed,
+    out: Optional[Path] = Out,
+    settings: list[str] = Set,
+    resume: Optional[Path] = typer.Option(None, metavar="DIR", help="Go on with the run in this folder."),
+    quick: bool = typer.Option(False, "--quick", help="A taste of about two minutes through every stage."),
+) -> None:
+    """Record demonstrations, train, evaluate, and write a summary with plots."""
+    from serl_bringup.pipeline import run_task
+
+    summary = run_task(task, seed=seed, out=out, settings=settings, resume=resume, quick=quick, console=console)
+    print(json.dumps(summary, indent=2, sort_keys=True))
+
+
+@app.command()
+@one_line_errors
+def demos(
+    task: str = TaskName,
+    episodes: int = typer.Option(20, min=1, help="Successful demonstrations to record."),
+    seed: int = Seed,
+    out: Optional[Path] = Out,
+    settings: list[str] = Set,
+) -> None:
+    """Record demonstrations of the scripted operator to a bag."""
+    from serl_bringup.pipeline import record_demos
+
+    print(record_demos(task, episodes=episodes, seed=seed, out=out, settings=settings, console=console))
+
+
+@app.command()
+@one_line_errors
+def bc(
+    task: str = TaskName,
+    demos: Optional[Path] = typer.Option(None, metavar="BAG", help="Demonstrations; default: record run.bc_demos."),
+    seed: int = Seed,
+    out: Optional[Path] = Out,
+    settings: list[str] = Set,
+) -> None:
+    """Behaviour cloning on demonstrations, evaluated as a policy of `run` is."""
+    from serl_bringup.pipeline import run_bc
+
+    summary = run_bc(task, demos=demos, seed=seed, out=out, settings=settings, console=console)
+    print(json.dumps(summary, indent=2, sort_keys=True))
+
+
+@app.command(name="eval")
+@one_line_errors
+def evaluate(
+    task: str = TaskName,
+    checkpoint: Path = typer.Option(..., metavar="DIR", help="A run, its checkpoints folder, or one checkpoint."),
+    episodes: int = typer.Option(100, min=1, help="Trials with the mean action."),
+    seed: int = Seed,
+    out: Optional[Path] = Out,
+    settings: list[str] = Set,
+) -> None:
+    """Evaluate a checkpoint over many trials."""
+    from serl_bringup.pipeline import run_eval
+
+    summary = run_eval(
+        task, checkpoint=checkpoint, episodes=episodes, seed=seed, out=out, settings=settings, console=console
+    )
+    print(json.dumps(summary, indent=2, sort_keys=True))
+
+
+@app.command()
+@one_line_errors
+def replay(
+    bag: Path = typer.Argument(..., metavar="BAG", help="A bag folder or a single .mcap file."),
+    as_json: bool = typer.Option(False, "--json", help="Print the report as JSON."),
+) -> None:
+    """Rebuild a buffer from a bag and print what is in it."""
+    from serl_learner.bag.replay import render
+    from serl_learner.bag.replay import replay as replay_bag
+
+    report = replay_bag(bag)
+    print(report.to_json() if as_json else render(report))
+
+
+@app.command()
+@one_line_errors
+def tasks() -> None:
+    """List the tasks."""
+    from serl_bringup.tasks import list_tasks
+
+    print("\n".join(list_tasks()))
+
+
+@app.command()
+@one_line_errors
+def doctor() -> None:
+    """Say what was found on this machine and what is missing."""
+    from serl_bringup.doctor import diagnose, show
+
+    checks = diagnose()
+    show(checks, Console())
+    if any(not check.ok and check.required for check in checks):
+        raise typer.Exit(1)
+
+
+@app.command()
+@one_line_errors
+def bench(
+    what: list[str] = typer.Argument(None, metavar="[PART]...", help="controller, sim, learner, loop; default: all."),
+    json_file: Optional[Path] = typer.Option(None, "--json", metavar="FILE", help="Write the figures as JSON too."),
+) -> None:
+    """Measure speed on this machine, as figures and ratios."""
+    from serl_bringup.bench import PARTS, run_bench
+    from serl_core.errors import suggest
+
+    for part in what or []:
+        if part not in PARTS:
+            raise ConfigError(f"no benchmark {part!r}{suggest(part, PARTS)}; there are {', '.join(PARTS)}")
+    figures = run_bench(what or list(PARTS), Console())
+    if json_file is not None:
+        json_file.write_text(json.dumps(figures, indent=2, sort_keys=True) + "\n")
+
+
+def main() -> None:
+    """Run the command line."""
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+# Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
+"""What the commands do: stages in order, in a run folder, with progress, plots and a summary."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from serl_core.errors import ConfigError, SerlError
+from serl_core.types import EpisodeSummary
+
+from serl_bringup import plots, stages
+from serl_bringup.config import RunConfig
+from serl_bringup.nodes_schema import SCHEMAS
+from serl_bringup.progress import Progress
+from serl_bringup.run_folder import RunFolder, versions
+from serl_bringup.statistics import mean_interval, wilson_interval
+from serl_bringup.supervisor import choose_domain
+from serl_bringup.tasks import Task, load_task
+
+QUICK = ("run.demos=5", "run.train_minutes=0.75", "run.stop_after_successes=0", "run.eval_episodes=5")
+"""What `--quick` sets: every stage, none long enough for a good policy."""
+
+
+def run_task(
+    name: str,
+    seed: int,
+    out: Path | None,
+    settings: Sequence[str],
+    resume: Path | None,
+    quick: bool,
+    console: Console,
+) -> dict[str, Any]:
+    """Demonstrate, train, evaluate; return the summary, which is written to the run folder too.
+
+    A resumed run takes its seed and settings from the folder; settings given anew come on top.
+    """
+    if resume is not None and out is not None:
+        raise ConfigError("--resume names the folder already: leave out --out")
+    load_task(name, settings, SCHEMAS)  # before a folder is made
+    with RunFolder.create(resume or out, name, resume=resume is not None) as folder:
+        options = folder.finished("options") or {"seed": seed, "settings": [], "quick": quick}
+        options["settings"] = [*options["settings"], *settings]
+        folder.finish("options", **options)
+        seed, quick = int(options["seed"]), bool(options["quick"])
+        task = load_task(name, [*(QUICK if quick else ()), *options["settings"]], SCHEMAS)
+        config = task.config("run", RunConfig)
+        task.write(folder.parameters)
+        choose_domain()
+        console.print(f"run folder: {folder.path}")
+        if quick:
+            console.print("--quick: a taste of every stage; the policy will not be good")
+        try:
+            with Progress(console) as progress:
+                demos = _demonstrations(task, folder, config, seed, progress)
+                trained = folder.finished("train")
+                if trained is None:
+                    spent = (folder.finished("train_progress") or {"seconds": 0.0})["seconds"]
+                    bag = folder.demos_bag if config.demos else None
+                    trained = vars(stages.train(task, folder, bag, seed, progress.update, spent))
+                    folder.finish("train", **trained)
+                trials = stages.evaluate(
+                    task, folder, folder.path, _fresh(folder.eval_bag), config.eval_episodes, seed, progress.update
+                )
+        except (KeyboardInterrupt, SerlError):
+            console.print(f"go on with: ./serl run {name} --resume '{folder.path}'")
+            raise
+        summary = {
+            **_trial_figures(trials),
+            "task": name,
+            "train_seconds": trained["seconds"],
+            "train_end": trained["reason"],
+            "env_steps": trained["env_steps"],
+            "critic_updates": trained["critic_updates"],
+            "demos": config.demos,
+            "demo_cycle_time_s": _cycle_time(demos),
+            "seed": seed,
+            "quick": quick,
+            "versions": versions(),
+        }
+        folder.write_summary(summary)
+        _plots(task, folder, demos)
+        return summary
+
+
+def record_demos(
+    name: str, episodes: int, seed: int, out: Path | None, settings: Sequence[str], console: Console
+) -> Path:
+    """Record demonstrations; return the bag's folder."""
+    task = load_task(name, settings, SCHEMAS)
+    with RunFolder.create(out, name) as folder:
+        task.write(folder.parameters)
+        choose_domain()
+        with Progress(console) as progress:
+            stages.demonstrate(task, folder, folder.demos_bag, episodes, seed, progress.update)
+        return folder.demos_bag
+
+
+def run_bc(
+    name: str, demos: Path | None, seed: int, out: Path | None, settings: Sequence[str], console: Console
+) -> dict[str, Any]:
+    """Clone demonstrations and evaluate the clone; return the summary."""
+    from serl_learner.agents.config import BCConfig
+    from serl_learner.offline import train_bc
+
+    task = load_task(name, settings, SCHEMAS)
+    config = task.config("run", RunConfig)
+    with RunFolder.create(out, name) as folder:
+        task.write(folder.parameters)
+        choose_domain()
+        with Progress(console) as progress:
+            if demos is None:
+                demos = folder.demos_bag
+                stages.demonstrate(task, folder, demos, config.bc_demos, seed, progress.update)
+            trained = train_bc(demos, task.config("bc", BCConfig), folder.path, seed, progress.note)
+            trials = stages.evaluate(
+                task, folder, folder.path, _fresh(folder.eval_bag), config.eval_episodes, seed, progress.update,
+                "evaluation of cloning",
+            )  # fmt: skip
+        summary = {
+            **_trial_figures(trials),
+            "task": name,
+            "method": "bc",
+            "demos": trained.demos,
+            "demo_cycle_time_s": trained.demo_cycle_time_s,
+            "train_seconds": trained.seconds,
+            "seed": seed,
+            "versions": versions(),
+        }
+        folder.write_summary(summary)
+        return summary
+
+
+def run_eval(
+    name: str, checkpoint: Path, episodes: int, seed: int, out: Path | None, settings: Sequence[str], console: Console
+) -> dict[str, Any]:
+    """Evaluate a checkpoint; return the summary."""
+    from serl_learner.checkpoint import load_policy
+
+    task = load_task(name, settings, SCHEMAS)
+    loaded = load_policy(checkpoint)
+    if loaded.spec.task != task.parameters["env"]["task"]:
+        raise ConfigError(f"{checkpoint} is a checkpoint of task {loaded.spec.task!r}, not of {name!r}")
+    with RunFolder.create(out, name) as folder:
+        task.write(folder.parameters)
+        choose_domain()
+        with Progress(console) as progress:
+            trials = stages.evaluate(
+                task, folder, checkpoint.absolute(), _fresh(folder.eval_bag), episodes, seed, progress.update
+            )
+        summary = {
+            **_trial_figures(trials),
+            "task": name,
+            "checkpoint": str(checkpoint),
+            "policy_version": loaded.weights.version,
+            "seed": seed,
+            "versions": versions(),
+        }
+        folder.write_summary(summary)
+        return summary
+
+
+def _demonstrations(
+    task: Task, folder: RunFolder, config: RunConfig, seed: int, progress: Progress
+) -> list[EpisodeSummary]:
+    from serl_learner.recording import read_episodes
+
+    if config.demos and folder.finished("demos") is None:
+        stages.demonstrate(task, folder, _fresh(folder.demos_bag), config.demos, seed, progress.update)
+        folder.finish("demos", episodes=config.demos)
+    return list(read_episodes(folder.demos_bag)) if config.demos else []
+
+
+def _fresh(bag: Path) -> Path:
+    """Remove what an interrupted attempt left of a bag that is recorded in one go."""
+    shutil.rmtree(bag, ignore_errors=True)
+    return bag
+
+
+def _cycle_time(episodes: Sequence[EpisodeSummary]) -> float:
+    return mean_interval([e.duration for e in episodes if e.success])[0]
+
+
+def _trial_figures(trials: Sequence[EpisodeSummary]) -> dict[str, Any]:
+    successes = sum(e.success for e in trials)
+    mean, low, high = mean_interval([e.duration for e in trials if e.success])
+    return {
+        "success_rate": successes / len(trials),
+        "success_ci95": list(wilson_interval(successes, len(trials))),
+        "episodes": len(trials),
+        "cycle_time_s": mean,
+        "cycle_time_ci95_s": [low, high],
+        "peak_force_n": max(e.peak_force for e in trials),
+    }
+
+
+def _plots(task: Task, folder: RunFolder, demos: Sequence[EpisodeSummary]) -> None:
+    from serl_learner.recording import read_episodes
+
+    from serl_bringup.figure5 import reference_limiting_traces
+
+    folder.plots.mkdir(exist_ok=True)
+    episodes = list(read_episodes(folder.bag))
+    plots.learning_curve(episodes, folder.plots / "learning_curve.png")
+    plots.cycle_time(episodes, folder.plots / "cycle_time.png", demo_seconds=_cycle_time(demos))
+    traces = reference_limiting_traces(task)
+    if traces is not None:
+        plots.reference_limiting(*traces, folder.plots / "reference_limiting.png")

@@ -1,0 +1,168 @@
+# Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
+"""The stages of a run: demonstrate, train, evaluate, and behaviour cloning beside it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from serl_core.types import EpisodeSummary
+
+from serl_bringup import graph
+from serl_bringup.config import RunConfig
+from serl_bringup.monitor_node import Monitor
+from serl_bringup.progress import RunStatus
+from serl_bringup.run_folder import RunFolder
+from serl_bringup.supervisor import Supervisor
+from serl_bringup.tasks import Task
+
+LOOK_SECONDS = 0.2
+NOTE_SECONDS = 5.0
+"""How often the training time used is noted, so that a resumed run knows what is left."""
+DEMO_SEED, EVALUATION_SEED = 1_000_003, 2_000_003
+"""Added to the run's seed, so that demonstrations, training and evaluation start from different places."""
+
+Report = Callable[[RunStatus], None]
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a training stage came to; counts include earlier parts of a resumed run."""
+
+    seconds: float
+    env_steps: int
+    critic_updates: int
+    reason: str
+
+
+@contextmanager
+def _running(
+    nodes: Sequence[graph.NodeSpec], task: Task, folder: RunFolder, stage: str
+) -> Iterator[tuple[Monitor, Supervisor]]:
+    """Bring a graph up, and take it down in order whatever happens."""
+    parameters = folder.parameters.with_name(f"{stage}_parameters.yaml")
+    task.write(parameters)
+    with Monitor() as monitor, Supervisor(nodes, parameters, folder.logs / stage) as supervisor:
+        monitor.bring_up(nodes, supervisor.check)
+        yield monitor, supervisor
+
+
+def _watch(
+    monitor: Monitor, supervisor: Supervisor, done: Callable[[], bool], report: Callable[[], None]
+) -> None:
+    while not done():
+        supervisor.check()
+        report()
+        time.sleep(LOOK_SECONDS)
+    report()
+
+
+def demonstrate(
+    task: Task, folder: RunFolder, bag: Path, episodes: int, seed: int, report: Report
+) -> list[EpisodeSummary]:
+    """Record successful demonstrations of the scripted operator to `bag`, by the path that a person's would go."""
+    task = (
+        task.with_values("env", policy=False, operator=True, max_successes=episodes, seed=DEMO_SEED + seed)
+        .with_values("operator", seed=DEMO_SEED + seed)
+        .with_values("recorder", bag=str(bag))
+    )
+    began = time.monotonic()
+    with _running(graph.DEMONSTRATE, task, folder, "demos") as (monitor, supervisor):
+
+        def successes() -> int:
+            return sum(e.success for e in monitor.episodes)
+
+        def show() -> None:
+            report(RunStatus(stage="demonstrations", episodes=monitor.episodes, elapsed_s=time.monotonic() - began,
+                             fraction=successes() / max(1, episodes)))  # fmt: skip
+
+        _watch(monitor, supervisor, lambda: successes() >= episodes and monitor.all_on_disk(), show)
+        return list(monitor.episodes)
+
+
+def train(
+    task: Task, folder: RunFolder, demos: Path | None, seed: int, report: Report, spent_seconds: float = 0.0
+) -> TrainingResult:
+    """Train until enough successes in a row, or until the time or the steps are used up.
+
+    Args:
+        task: Task with its parameters.
+        folder: Run folder; an earlier part of the run found there is continued.
+        demos: Bag of demonstrations; None trains without.
+        seed: Seed of learner, actor and resets.
+        report: Called with the status a few times a second.
+        spent_seconds: Training time of earlier parts of a resumed run [s].
+    """
+    run = task.config("run", RunConfig)
+    real_time = task.parameters["env"]["real_time_factor"] > 0.0
+    task = (
+        task.with_values("env", seed=seed)
+        .with_values("actor", seed=seed)
+        .with_values("learner", out=str(folder.path), demos=str(demos or ""), seed=seed, pace=not real_time)
+    )
+    budget = run.train_minutes * 60.0 - spent_seconds
+    reason = ""
+    with _running(graph.TRAIN, task, folder, "train") as (monitor, supervisor):
+        began, noted = time.monotonic(), 0.0
+
+        def elapsed() -> float:
+            return time.monotonic() - began
+
+        def streak() -> int:
+            count = 0
+            for episode in reversed(monitor.episodes):
+                if not episode.success or episode.human_steps:
+                    break
+                count += 1
+            return count
+
+        def done() -> bool:
+            nonlocal reason
+            steps = monitor.learner.env_steps if monitor.learner else 0
+            if elapsed() >= budget:
+                reason = "time is up"
+            elif steps >= run.max_env_steps:
+                reason = "step limit"
+            elif run.stop_after_successes and streak() >= run.stop_after_successes:
+                reason = f"{run.stop_after_successes} successes in a row"
+            return bool(reason)
+
+        def show() -> None:
+            nonlocal noted
+            if elapsed() - noted > NOTE_SECONDS:
+                noted = elapsed()
+                folder.finish("train_progress", seconds=spent_seconds + noted)
+            report(RunStatus(stage="training", episodes=monitor.episodes, learner=monitor.learner,
+                             elapsed_s=spent_seconds + elapsed(), fraction=min(1.0, elapsed() / max(budget, 1e-9)),
+                             time_left_s=max(0.0, budget - elapsed())))  # fmt: skip
+
+        _watch(monitor, supervisor, done, show)
+        seconds = spent_seconds + elapsed()
+        learner = monitor.learner
+    return TrainingResult(
+        seconds, learner.env_steps if learner else 0, learner.critic_updates if learner else 0, reason
+    )
+
+
+def evaluate(
+    task: Task, folder: RunFolder, checkpoint: Path, bag: Path, episodes: int, seed: int, report: Report,
+    stage: str = "evaluation",
+) -> list[EpisodeSummary]:  # fmt: skip
+    """Run trials with the mean action of a checkpoint and record them to `bag`."""
+    task = (
+        task.with_values("env", max_episodes=episodes, seed=EVALUATION_SEED + seed)
+        .with_values("actor", checkpoint=str(checkpoint), deterministic=True)
+        .with_values("recorder", bag=str(bag))
+    )
+    began = time.monotonic()
+    with _running(graph.EVALUATE, task, folder, stage.replace(" ", "_")) as (monitor, supervisor):
+
+        def show() -> None:
+            report(RunStatus(stage=stage, episodes=monitor.episodes, elapsed_s=time.monotonic() - began,
+                             fraction=len(monitor.episodes) / max(1, episodes)))  # fmt: skip
+
+        _watch(monitor, supervisor, lambda: len(monitor.episodes) >= episodes and monitor.all_on_disk(), show)
+        return list(monitor.episodes)

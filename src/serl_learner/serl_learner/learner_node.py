@@ -1,0 +1,187 @@
+# Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
+"""ROS shell of the learner: transitions to disk and into the loop, weights out."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from rclpy.serialization import deserialize_message, serialize_message
+from serl_core import codec, contract
+from serl_core.shell_node import ShellNode, run
+from serl_core.specs import EnvSpec
+
+from serl_learner.agents.config import RLPDConfig
+from serl_learner.config import LearnerConfig
+from serl_learner.recorder_node import ACK_SECONDS
+from serl_learner.recording import Recording
+from serl_learner.resume import fill_demos, resume_run
+from serl_learner.training_loop import LoopConfig, TrainingLoop
+
+IDLE_SECONDS = 0.005
+
+
+class LearnerNode(ShellNode):
+    """Receives in the executor's thread, learns in a thread of its own."""
+
+    def __init__(self) -> None:
+        super().__init__("learner")
+        self._described: queue.Queue[EnvSpec] = queue.Queue()
+        self._env_ids: list[str] = []
+        self._recording: Recording | None = None
+        self._loop: TrainingLoop | None = None
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._phase = "waiting"
+
+    def setup(self) -> None:
+        """Read parameters and connect the topics."""
+        self._config = self.config(LearnerConfig)
+        self._loop_config = self.config(LoopConfig)
+        self._agent = self.config(RLPDConfig)
+        self._ack = contract.publisher(self, contract.TRANSITION_ACK)
+        self._policy = contract.publisher(self, contract.POLICY)
+        self._status = contract.publisher(self, contract.LEARNER_STATUS)
+        contract.subscription(self, contract.ENV_DESCRIPTION, self.guarded(self._on_description))
+        contract.subscription(self, contract.TRANSITION, self.guarded(self._on_transition), raw=True)
+        contract.subscription(self, contract.EPISODE, self.guarded(self._on_episode), raw=True)
+        contract.subscription(self, contract.CONTROLLER_STATE, self.guarded(self._on_controller_state), raw=True)
+        self.create_timer(ACK_SECONDS, self.guarded(self._acknowledge))
+        self.create_timer(1.0, self.guarded(self._publish_status))
+
+    def start(self) -> None:
+        """Begin to learn as soon as an environment describes itself."""
+        self._stop.clear()
+        self._thread = threading.Thread(target=self.guarded(self._learn), name="learn", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the present update and save."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def release(self) -> None:
+        """Finish bag and checkpoints."""
+        if self._loop is not None:
+            self._loop.close()
+            self._loop = None
+        if self._recording is not None:
+            self._recording.close()
+            self._recording = None
+
+    def diagnostics(self) -> dict[str, Any]:
+        """Counts of the intake."""
+        figures = self._recording.figures() if self._recording is not None else {}
+        return {"phase": self._phase, **figures}
+
+    # The executor's thread.
+
+    def _on_description(self, message: Any) -> None:
+        self._env_ids.append(message.env_id)
+        if self._recording is not None:
+            self._recording.intake.greet(message.env_id)
+        else:
+            self._described.put(codec.from_description(message))
+
+    def _on_transition(self, cdr: bytes) -> None:
+        recording = self._recording
+        if recording is None:
+            return  # the environment sends it again
+        message = deserialize_message(cdr, contract.TRANSITION.type)
+        transition = codec.from_transition(recording.spec, message)
+        receipt = recording.receive(transition, time.time_ns(), cdr)
+        if receipt.new and self._loop is not None:
+            self._loop.ingest(transition)
+        self._ack.publish(codec.to_ack(receipt.ack))
+
+    def _on_episode(self, cdr: bytes) -> None:
+        if self._recording is None or self._loop is None:
+            return
+        self._recording.keep(contract.EPISODE.name, time.time_ns(), cdr)
+        episode = codec.from_episode(deserialize_message(cdr, contract.EPISODE.type))
+        figures = {"success": float(episode.success), "steps": episode.steps, "duration_s": episode.duration,
+                   "peak_force_n": episode.peak_force, "human_steps": episode.human_steps}  # fmt: skip
+        self._loop.write_metrics({f"episode/{name}": float(value) for name, value in figures.items()})
+
+    def _on_controller_state(self, cdr: bytes) -> None:
+        if self._recording is not None:
+            self._recording.keep(contract.CONTROLLER_STATE.name, time.time_ns(), cdr)
+
+    def _acknowledge(self) -> None:
+        for ack in self._recording.acks() if self._recording is not None else ():
+            self._ack.publish(codec.to_ack(ack))
+
+    def _publish_status(self) -> None:
+        if self._loop is None or self._recording is None:
+            return
+        message = codec.to_learner_status(self._loop.status(self._phase, time.monotonic()), time.time())
+        self._status.publish(message)
+        self._recording.keep(contract.LEARNER_STATUS.name, time.time_ns(), serialize_message(message))
+
+    # The learning thread.
+
+    def _learn(self) -> None:
+        loop = self._begin()
+        if loop is None:
+            return
+        saved = time.monotonic()
+        updates = 0
+        while not self._stop.is_set():
+            if not loop.ready():
+                self._phase = "waiting" if loop.critic_updates == 0 else self._phase
+                time.sleep(IDLE_SECONDS)
+                continue
+            self._phase = "training"
+            loop.step(time.monotonic())
+            updates += 1
+            if updates % self._config.publish_updates == 0:
+                self._publish_policy(loop)
+            self._acknowledge()  # the step limit has risen
+            if time.monotonic() - saved > self._config.checkpoint_minutes * 60.0:
+                loop.save(time.time())
+                saved = time.monotonic()
+        self._phase = "saving"
+        loop.save(time.time())
+        self._phase = "done"
+
+    def _begin(self) -> TrainingLoop | None:
+        """Build the loop for the environment that described itself; take up what the run folder holds."""
+        while not self._stop.is_set():
+            try:
+                spec = self._described.get(timeout=0.1)
+                break
+            except queue.Empty:
+                continue
+        else:
+            return None
+        out = Path(self._config.out)
+        pace = float(self._agent.utd_ratio) if self._config.pace else 0.0
+        loop = TrainingLoop(spec, self._loop_config, self._agent, out, self._config.seed, pace)
+        if self._config.demos:
+            fill_demos(loop, Path(self._config.demos))
+        known = resume_run(loop, out)
+        self._loop = loop
+        self._publish_policy(loop)
+        facts = {"seed": self._config.seed}
+        recording = Recording(out / "bag", spec, time.time_ns(), loop.step_limit, known, facts)
+        for env_id in self._env_ids:
+            recording.intake.greet(env_id)
+        self._recording = recording
+        return loop
+
+    def _publish_policy(self, loop: TrainingLoop) -> None:
+        self._policy.publish(codec.to_weights(loop.policy_weights(time.time())))
+
+
+def main() -> None:
+    """Run the learner."""
+    run(LearnerNode)
+
+
+if __name__ == "__main__":
+    main()
