@@ -8,6 +8,7 @@ a SchemaError names the field, what was expected and what came.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,22 @@ def _bytes(values: Any) -> Any:
     flat = array.array("B")
     flat.frombytes(values if isinstance(values, bytes) else np.ascontiguousarray(values, np.uint8).tobytes())
     return flat
+
+
+def _shaped(name: str, data: Any, dtype: Any, shape: Any) -> np.ndarray:
+    flat = np.asarray(data, dtype)
+    wanted = tuple(int(n) for n in shape)
+    if flat.size != math.prod(wanted):
+        raise SchemaError(f"{name}: a shape of {wanted} came with {flat.size} numbers")
+    return flat.reshape(wanted)
+
+
+def _check_reward(reward: float, discount: float) -> None:
+    """A NaN here would reach every network by way of the temporal-difference target."""
+    if not math.isfinite(reward):
+        raise SchemaError("reward: contains NaN or infinity")
+    if not 0.0 <= discount <= 1.0:
+        raise SchemaError(f"discount must lie in [0, 1], got {discount}")
 
 
 def to_description(spec: EnvSpec, env_id: str) -> wire.EnvDescription:
@@ -113,15 +130,13 @@ def from_observation(spec: EnvSpec | None, message: Any) -> types.Observation:
         raise SchemaError(
             f"observation schema is {message.schema or '(none)'}, expected {spec.fingerprint} of task {spec.task}"
         )
-    state = {
-        entry.name: np.asarray(entry.data, np.float32).reshape([int(n) for n in entry.shape])
-        for entry in message.state
-    }
+    state = {entry.name: _shaped(entry.name, entry.data, np.float32, entry.shape) for entry in message.state}
     images = {}
     for image in message.images:
+        camera = image.header.frame_id
         if image.encoding != "rgb8":
-            raise SchemaError(f"{image.header.frame_id}: expected encoding rgb8, got {image.encoding}")
-        images[image.header.frame_id] = np.asarray(image.data, np.uint8).reshape(image.height, image.width, 3)
+            raise SchemaError(f"{camera}: expected encoding rgb8, got {image.encoding}")
+        images[camera] = _shaped(camera, image.data, np.uint8, (image.height, image.width, 3))
     if spec is not None:
         for array in spec.state + spec.images:
             found = state if array.dtype != "uint8" else images
@@ -183,6 +198,7 @@ def from_intervention(message: Any) -> types.Intervention:
 
 def to_transition(spec: EnvSpec, transition: types.Transition) -> wire.Transition:
     """Build the message of a transition; SchemaError if it does not fit the spec."""
+    _check_reward(transition.reward, transition.discount)
     first = transition.first_observation
     return wire.Transition(
         header=_header(transition.next_observation.stamp, TCP_FRAME),
@@ -213,6 +229,7 @@ def from_transition(spec: EnvSpec | None, message: Any) -> types.Transition:
         if message.task != spec.task:
             raise SchemaError(f"transition of task {message.task!r}, expected {spec.task!r}")
         action = spec.check_action(action)
+        _check_reward(message.reward, message.discount)
     try:
         source = types.Source(int(message.source))
     except ValueError:
