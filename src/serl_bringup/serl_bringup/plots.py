@@ -145,8 +145,8 @@ def comparison(trials: Sequence[Trials], path: Path) -> None:
         )
         mean, low, high = mean_interval(t.cycle_times)
         if math.isfinite(mean):
-            errors = [[mean - low], [high - mean]] if math.isfinite(low) else None
-            times.bar(i, mean, color=colours[i], width=0.6, yerr=errors, capsize=5)
+            spread = [[mean - low], [high - mean]] if math.isfinite(low) else None
+            times.bar(i, mean, color=colours[i], width=0.6, yerr=spread, capsize=5)
             top = high if math.isfinite(high) else mean
             times.annotate(f"{mean:.1f} s", (i, top), xytext=(0, 5), textcoords="offset points", ha="center")
         else:

@@ -52,7 +52,7 @@ class RunFolder:
             runs: Where runs go that name no folder.
 
         Raises:
-            ConfigError: the folder holds another run, is in use, is another task's, or holds no run to resume.
+            ConfigError: it holds another run, is in use, is another task's, or there is nothing to resume.
             SerlError: the disk is full or the folder cannot be written.
         """
         try:
