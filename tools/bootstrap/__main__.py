@@ -25,7 +25,7 @@ serl: teach a robot arm contact-rich manipulation by reinforcement learning, on 
 
   ./serl setup               only set up: environment and build (every other command does it by itself)
   ./serl test [PYTEST ARGS]  set up, then run every test
-  ./serl lint                check the style of the sources
+  ./serl lint [--fix]        check the style of the sources
   ./serl clean               delete the environment and everything built
 
 Start with:  ./serl run pcb_insertion --quick

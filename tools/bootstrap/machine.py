@@ -19,7 +19,9 @@ BUILD_BYTES = 3 * 10**8
 
 def find_compiler(environment: Mapping[str, str]) -> str | None:
     candidates = [environment.get("CXX", ""), "c++", "g++", "clang++"]
-    return next((name for name in candidates if name and shutil.which(name, path=environment.get("PATH"))), None)
+    return next(
+        (name for name in candidates if name and shutil.which(name, path=environment.get("PATH"))), None
+    )
 
 
 def free_bytes(folder: Path) -> int:
@@ -32,7 +34,9 @@ def missing(state: State, environment: Mapping[str, str], new_environment: bool)
     if not find_compiler(environment):
         lines.append("no C++ compiler found. Install one: sudo apt install g++ (or set CXX)")
     if not Path(sysconfig.get_paths()["include"], "Python.h").exists():
-        lines.append(f"Python.h of {platform.python_version()} not found. Install it: sudo apt install python3-dev")
+        lines.append(
+            f"Python.h of {platform.python_version()} not found. Install it: sudo apt install python3-dev"
+        )
     if new_environment and not (importlib.util.find_spec("venv") and importlib.util.find_spec("ensurepip")):
         lines.append("Python has no venv module. Install it: sudo apt install python3-venv")
     if not state.distro and (platform.system(), platform.machine()) != ("Linux", "x86_64"):

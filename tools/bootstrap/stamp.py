@@ -13,6 +13,7 @@ from typing import Any
 
 from state import State
 
+# Folders that tools write into the sources.
 SKIPPED_FOLDERS = {"__pycache__", ".pytest_cache", ".mypy_cache", ".hypothesis", ".ruff_cache"}
 # The workspace is an overlay on a sourced distribution; beside the wheels, nothing of another ROS may stay visible.
 INHERITED_WITH_DISTRO = ("AMENT_PREFIX_PATH", "CMAKE_PREFIX_PATH", "PYTHONPATH")
@@ -30,7 +31,9 @@ def tree_key(sources: Path) -> str:
                 status = os.stat(path)
             except FileNotFoundError:  # an editor's temporary file, gone meanwhile
                 continue
-            digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="surrogateescape"))
+            digest.update(
+                f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="surrogateescape")
+            )
     return digest.hexdigest()
 
 

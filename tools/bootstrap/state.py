@@ -84,7 +84,9 @@ def sourced_distro(environment: Mapping[str, str]) -> str | None:
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     for prefix in environment.get("AMENT_PREFIX_PATH", "").split(os.pathsep):
         library = Path(prefix, "lib") if prefix else None
-        if library and any((library / version / kind / "rclpy").is_dir() for kind in ("site-packages", "dist-packages")):
+        if library and any(
+            (library / version / kind / "rclpy").is_dir() for kind in ("site-packages", "dist-packages")
+        ):
             return name
     return None
 

@@ -17,6 +17,14 @@ import stamp
 from state import Failure, State
 
 UV = "uv==0.13.8"
+# Python nodes on Fast DDS use the C type support of Fast DDS; these others would double the build of the messages.
+UNUSED_GENERATORS = (
+    "rosidl_typesupport_introspection_c",
+    "rosidl_typesupport_introspection_cpp",
+    "rosidl_typesupport_fastrtps_cpp",
+    "rosidl_typesupport_cpp",
+)
+REGISTRATION = re.compile(r'ament_register_extension\(\s*"rosidl_generate_idl_interfaces"[^)]*\)')
 UNREACHABLE = re.compile(
     r"name resolution|Name or service not known|Network is unreachable|No route to host|Connection refused"
     r"|NewConnectionError|ConnectTimeout|Read timed out|dns error|ProxyError|CERTIFICATE_VERIFY_FAILED|SSLError"
@@ -26,10 +34,14 @@ UNREACHABLE = re.compile(
 FULL_DISK = re.compile(r"No space left on device|Disk quota exceeded|os error 28")
 NO_BUILD = re.compile(r"No matching distribution found for (\S+)")
 BUILD_MACHINE_PYTHON = re.compile(r"/opt/python/cp\d+-cp\d+\w*/include/python3\.\d+\w*")
-BUILD_MACHINE_NUMPY = re.compile(r"/opt/python/cp\d+-cp\d+\w*/lib/python3\.\d+\w*/site-packages/numpy/(?:_core|core)/include")
+BUILD_MACHINE_NUMPY = re.compile(
+    r"/opt/python/cp\d+-cp\d+\w*/lib/python3\.\d+\w*/site-packages/numpy/(?:_core|core)/include"
+)
 
 
-def make(state: State, stage: Callable[[str], AbstractContextManager[None]], say: Callable[[str], None]) -> None:
+def make(
+    state: State, stage: Callable[[str], AbstractContextManager[None]], say: Callable[[str], None]
+) -> None:
     """Make the virtual environment from nothing; an interrupted one is never trusted."""
     shutil.rmtree(state.venv, ignore_errors=True)
     state.log.mkdir(parents=True, exist_ok=True)
@@ -45,6 +57,7 @@ def make(state: State, stage: Callable[[str], AbstractContextManager[None]], say
         install(state, log, say)
     if not state.distro:
         patch_cmake(state.venv, Path(sysconfig.get_paths()["include"]), numpy_include(state))
+        keep_one_type_support(state.venv)
 
 
 def count_pins(file: Path) -> int:
@@ -59,7 +72,15 @@ def install(state: State, log: Path, say: Callable[[str], None]) -> None:
     settings = pip_settings(pip)
     if run([*pip, "install", *quiet, "--no-compile", UV], log) != 0:
         raise diagnose(log)
-    command = [str(state.venv / "bin" / "uv"), "pip", "install", "--python", str(state.python), "--no-deps", *files]
+    command = [
+        str(state.venv / "bin" / "uv"),
+        "pip",
+        "install",
+        "--python",
+        str(state.python),
+        "--no-deps",
+        *files,
+    ]
     if run([*command, *uv_arguments(settings)], log, uv_variables(settings, os.environ)) == 0:
         return
     say("  the fast installer failed; taking pip, which needs about a minute more")
@@ -73,7 +94,12 @@ def run(command: list[str], log: Path, environment: Mapping[str, str] | None = N
         output.write(f"$ {' '.join(command)}\n")
         output.flush()
         return subprocess.run(
-            command, cwd=log.parent, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment
+            command,
+            cwd=log.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environment,
         ).returncode
 
 
@@ -165,3 +191,14 @@ def patch_cmake(prefix: Path, python_include: Path, numpy: Path) -> int:
             stamp.replace_text(file, patched)
             changed += 1
     return changed
+
+
+def keep_one_type_support(prefix: Path) -> None:
+    """Generate messages for the one middleware among the wheels, from Python, and for nothing else."""
+    for name in UNUSED_GENERATORS:
+        extras = prefix / "share" / name / "cmake" / f"{name}-extras.cmake"
+        stamp.replace_text(extras, REGISTRATION.sub("", extras.read_text()))
+    index = prefix / "share" / "ament_index" / "resource_index"
+    for kind in ("rosidl_typesupport_c", "rosidl_typesupport_cpp"):
+        for marker in (index / kind).glob("rosidl_typesupport_introspection_*"):
+            marker.unlink()

@@ -11,11 +11,11 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any
 
 import machine
 import stamp
@@ -53,7 +53,7 @@ def locked(state: State) -> Iterator[None]:
         yield
 
 
-# --- packages ---------------------------------------------------------------------------------------------------
+# --- packages --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -86,17 +86,20 @@ def signature(folder: Path, build_type: str) -> str:
     """Hash what a build of the package depends on.
 
     Python modules, launch files and data are installed as links, so their names count and their contents do not;
-    what is compiled or read by CMake and setup.py counts in full.
+    of a Python package the modules count not even by name, because their whole folder is one link. What is
+    compiled, or read by CMake or setup.py, counts in full.
     """
+    python = build_type == "ament_python"
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
-        if not path.is_file() or stamp.SKIPPED_FOLDERS.intersection(relative.parts):
+        in_test = relative.parts[0] == "test" and (python or relative.suffix == ".py")
+        if in_test or not path.is_file() or stamp.SKIPPED_FOLDERS.intersection(relative.parts):
             continue
-        if relative.suffix == ".pyc" or relative.parts[0].endswith(".egg-info"):
+        if python and relative.suffix == ".py" and (folder / relative.parts[0] / "__init__.py").exists():
             continue
         digest.update(f"{relative}\0".encode())
-        linked = relative.suffix in (".py", ".md") if build_type == "ament_cmake" else True
+        linked = python or relative.suffix in (".py", ".md")
         if not linked or relative.name in ("setup.py", "setup.cfg", "package.xml"):
             digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
@@ -116,7 +119,7 @@ def outdated(packages: Mapping[str, Package], built: Mapping[str, str]) -> set[s
         names |= above
 
 
-# --- build ------------------------------------------------------------------------------------------------------
+# --- build -----------------------------------------------------------------------------------------------
 
 
 def build_environment(state: State, inherited: Mapping[str, str]) -> dict[str, str]:
@@ -130,16 +133,19 @@ def build_environment(state: State, inherited: Mapping[str, str]) -> dict[str, s
         own["AMENT_PREFIX_PATH"] = [state.venv]
         own["CMAKE_PREFIX_PATH"].insert(0, state.venv)
         own["LD_LIBRARY_PATH"] = library_folders(state)
-    environment = {
-        key: value for key, value in inherited.items() if state.distro or key not in stamp.INHERITED_WITH_DISTRO
-    }
+    dropped = () if state.distro else stamp.INHERITED_WITH_DISTRO
     environment = stamp.command_environment(
-        state, {key: os.pathsep.join(map(str, value)) for key, value in own.items()}, environment
+        state,
+        {key: os.pathsep.join(map(str, value)) for key, value in own.items()},
+        {key: value for key, value in inherited.items() if key not in dropped},
     )
     environment["VIRTUAL_ENV"] = str(state.venv)
-    environment["_ROS_WHEELS_BOOTSTRAP_COMPLETE"] = "1"  # the wheels would restart each Python to set LD_LIBRARY_PATH
+    # The wheels would otherwise restart each Python process once, to set LD_LIBRARY_PATH.
+    environment["_ROS_WHEELS_BOOTSTRAP_COMPLETE"] = "1"
     environment["COLCON_HOME"] = str(state.folder / "colcon")
     environment["CMAKE_GENERATOR"] = "Ninja"
+    # Left alone, colcon limits jobs by the load average: on a busy machine that is one job at a time.
+    environment.setdefault("MAKEFLAGS", f"-j{len(os.sched_getaffinity(0))}")
     return environment
 
 
@@ -155,7 +161,8 @@ def colcon_build(state: State, names: set[str], testing: bool) -> None:
     command = [
         str(state.python), "-c", "import sys; from colcon_core.command import main; sys.exit(main())",
         "--log-base", str(state.log / "colcon"), "build", "--merge-install", "--symlink-install",
-        "--base-paths", str(state.sources), "--build-base", str(state.build), "--install-base", str(state.install),
+        "--base-paths", str(state.sources),
+        "--build-base", str(state.build), "--install-base", str(state.install),
         "--metas", str(state.root / "colcon.meta"), "--parallel-workers", workers, "--executor", "parallel",
         "--event-handlers", "console_start_end+", "console_stderr-", "summary-",
         "--packages-select", *sorted(names), "--cmake-args", "-DCMAKE_BUILD_TYPE=Release", "-Wno-dev",
@@ -169,7 +176,7 @@ def colcon_build(state: State, names: set[str], testing: bool) -> None:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
         )  # fmt: skip
         try:
-            failed = follow_build(process.stdout, log)
+            failed = follow_build(process.stdout or [], log)
             code = process.wait()
         except KeyboardInterrupt:
             process.wait()
@@ -178,7 +185,7 @@ def colcon_build(state: State, names: set[str], testing: bool) -> None:
         raise build_failure(state, failed, code)
 
 
-def follow_build(output: TextIO, log: TextIO) -> list[str]:
+def follow_build(output: Iterable[str], log: IO[str]) -> list[str]:
     """Copy colcon's output to the log, report each finished package, return the names of failed ones."""
     failed = []
     for line in output:
@@ -198,7 +205,7 @@ def build_failure(state: State, failed: list[str], code: int) -> Failure:
             text = output.read_text(errors="replace").splitlines()
             lines += [f"  {line}" for line in text[-20:]]
             if any("No space left on device" in line for line in text):
-                lines = [f"the disk is full: building {name} failed. Make room and run the same command again."]
+                lines = [f"the disk is full: building {name} failed. Make room and call again."]
             lines.append(f"full log: {output}")
     if not failed:
         lines.append(f"full log: {state.log / 'build.log'}")
@@ -233,8 +240,8 @@ def workspace_environment(state: State) -> dict[str, str]:
     result = {}
     for key, value in variables.items():
         if key.endswith("PATH") or key in ("VIRTUAL_ENV", "_ROS_WHEELS_BOOTSTRAP_COMPLETE"):
-            parts = [part for part in value.split(os.pathsep) if part and not (key == "PATH" and part in dropped)]
-            result[key] = os.pathsep.join(dict.fromkeys(parts))
+            parts = [part for part in dict.fromkeys(value.split(os.pathsep)) if part]
+            result[key] = os.pathsep.join(part for part in parts if key != "PATH" or part not in dropped)
     return result
 
 
@@ -243,7 +250,7 @@ def distro_variables(state: State) -> dict[str, str]:
     return dict(os.environ) if state.distro else {}
 
 
-# --- whole ------------------------------------------------------------------------------------------------------
+# --- whole -----------------------------------------------------------------------------------------------
 
 
 def bring_up_to_date(state: State, testing: bool) -> dict[str, Any]:

@@ -1,0 +1,136 @@
+# Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
+"""Runs every test of the workspace: the compiled ones by CTest, the Python ones by pytest, package by package."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from state import State
+
+# The generated style checks of message packages and pytest suites registered with CTest: pytest runs the latter.
+CTEST_LEAVE_OUT = "linter|pytest|cppcheck|cpplint|flake8|pep257|uncrustify"
+NO_TESTS_COLLECTED = 5
+
+
+@dataclass(frozen=True)
+class Result:
+    suite: str
+    passed: int
+    failed: int
+    skipped: int
+    seconds: float
+    code: int
+
+
+def run(state: State, environment: Mapping[str, str], arguments: list[str]) -> int:
+    """Run all tests, or what the pytest arguments choose; return 0 only if nothing failed.
+
+    With a path among the arguments pytest runs just that; with options alone (`-k name`, `-x`) every Python suite
+    runs with them. Without arguments the compiled tests run first.
+    """
+    environment = dict(environment)
+    environment.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))  # apart from whatever else runs here
+    reports = state.log / "tests"
+    reports.mkdir(parents=True, exist_ok=True)
+    for report in reports.glob("*.xml"):
+        report.unlink()
+    if any(Path(argument.partition("::")[0]).exists() for argument in arguments):
+        return pytest(state, environment, "chosen", Path.cwd(), arguments, reports).code
+    results = []
+    if not arguments:
+        results += [ctest(state, environment, build, reports) for build in compiled_suites(state)]
+    for folder in python_suites(state):
+        name = folder.parent.name if folder.name == "test" else folder.name
+        results.append(pytest(state, environment, name, state.root, [*arguments, str(folder)], reports))
+        if "-x" in arguments and results[-1].code not in (0, NO_TESTS_COLLECTED):
+            break
+    return summarize(results, chosen=bool(arguments))
+
+
+def compiled_suites(state: State) -> list[Path]:
+    return sorted(file.parent for file in state.build.glob("*/CTestTestfile.cmake"))
+
+
+def python_suites(state: State) -> list[Path]:
+    folders = [*sorted((state.root / "src").glob("*/test")), state.root / "tests"]
+    return [folder for folder in folders if any(folder.rglob("test_*.py"))]
+
+
+def ctest(state: State, environment: Mapping[str, str], build: Path, reports: Path) -> Result:
+    report = reports / f"{build.name}.ctest.xml"
+    command = [
+        "ctest", "--test-dir", str(build), "--label-exclude", CTEST_LEAVE_OUT, "--output-on-failure",
+        "--no-tests=ignore", "--output-junit", str(report),
+    ]  # fmt: skip
+    search = {
+        **environment,
+        "PATH": f"{state.site_packages / 'cmake/data/bin'}{os.pathsep}{environment['PATH']}",
+    }
+    return finish(f"{build.name} (C++)", command, search, build, report)
+
+
+def pytest(
+    state: State, environment: Mapping[str, str], name: str, folder: Path, arguments: list[str], reports: Path
+) -> Result:
+    report = reports / f"{name}.xml"
+    command = [
+        str(state.python), "-m", "pytest", "-c", str(state.root / "pyproject.toml"), "--rootdir", str(state.root),
+        f"--junitxml={report}", *arguments,
+    ]  # fmt: skip
+    return finish(name, command, environment, folder, report)
+
+
+def finish(
+    suite: str, command: list[str], environment: Mapping[str, str], folder: Path, report: Path
+) -> Result:
+    print(f"\n##### {suite}", flush=True)
+    start = time.monotonic()
+    process = subprocess.Popen(command, env=dict(environment), cwd=folder, stdin=subprocess.DEVNULL)
+    try:
+        code = process.wait()
+    except KeyboardInterrupt:
+        process.wait()
+        raise
+    return Result(suite, *read_counts(report), time.monotonic() - start, code)
+
+
+def read_counts(report: Path) -> tuple[int, int, int]:
+    """Return how many tests passed, failed and were skipped by a JUnit report; none if it was never written."""
+    try:
+        root = ElementTree.parse(report).getroot()
+    except (OSError, ElementTree.ParseError):
+        return 0, 0, 0
+    suites = [root] if root.tag == "testsuite" else root.findall("testsuite")
+    total, failed, skipped = (
+        sum(int(suite.get(name) or 0) for suite in suites for name in names)
+        for names in (("tests",), ("failures", "errors"), ("skipped", "disabled"))
+    )
+    return total - failed - skipped, failed, skipped
+
+
+def summarize(results: list[Result], chosen: bool) -> int:
+    """Print one line for each suite and one for all; return the exit status."""
+    harmless = {0, NO_TESTS_COLLECTED} if chosen else {0}
+    broken = [result for result in results if result.code not in harmless]
+    print("\n##### summary")
+    for result in results:
+        verdict = "FAILED" if result in broken else "ok"
+        print(
+            f"{result.suite:28} {verdict:7}{result.passed:5} passed {result.failed:3} failed "
+            f"{result.skipped:3} skipped {result.seconds:7.1f} s"
+        )
+    passed, failed, skipped = (
+        sum(getattr(r, name) for r in results) for name in ("passed", "failed", "skipped")
+    )
+    seconds = sum(result.seconds for result in results)
+    outcome = f"failed: {', '.join(result.suite for result in broken)}" if broken else "all suites passed"
+    print(
+        f"serl: {passed} passed, {failed} failed, {skipped} skipped in {seconds:.0f} s; {outcome}", flush=True
+    )
+    return 1 if broken else 0
