@@ -71,6 +71,7 @@ def main(arguments: list[str]) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     os.execve(python, [python, "-m", "serl_bringup.cli", *arguments], environment)
+    raise AssertionError("execve does not return")
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def missing(state: State, environment: Mapping[str, str], new_environment: bool)
         lines.append("Python has no venv module. Install it: sudo apt install python3-venv")
     if not state.distro and (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         lines.append(
-            f"there are no ROS 2 packages on the Python registry for {platform.system()} {platform.machine()}. "
+            f"the Python registry has no ROS 2 packages for {platform.system()} {platform.machine()}. "
             "Source a ROS 2 distribution (Jazzy or later) and run the same command again"
         )
     needed = ENVIRONMENT_BYTES if new_environment else BUILD_BYTES

@@ -15,7 +15,7 @@ from state import State
 
 # Folders that tools write into the sources.
 SKIPPED_FOLDERS = {"__pycache__", ".pytest_cache", ".mypy_cache", ".hypothesis", ".ruff_cache"}
-# The workspace is an overlay on a sourced distribution; beside the wheels, nothing of another ROS may stay visible.
+# The workspace overlays a sourced distribution; beside the wheels no other ROS may stay visible.
 INHERITED_WITH_DISTRO = ("AMENT_PREFIX_PATH", "CMAKE_PREFIX_PATH", "PYTHONPATH")
 ALWAYS_INHERITED = ("PATH", "LD_LIBRARY_PATH")
 

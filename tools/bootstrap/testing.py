@@ -1,5 +1,5 @@
 # Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
-"""Runs every test of the workspace: the compiled ones by CTest, the Python ones by pytest, package by package."""
+"""Runs every test of the workspace, package by package: compiled ones by CTest, Python ones by pytest."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from state import State
 
-# The generated style checks of message packages and pytest suites registered with CTest: pytest runs the latter.
+# Style checks that message packages generate, and pytest suites registered with CTest: pytest runs those.
 CTEST_LEAVE_OUT = "linter|pytest|cppcheck|cpplint|flake8|pep257|uncrustify"
 NO_TESTS_COLLECTED = 5
 
@@ -31,8 +31,8 @@ class Result:
 def run(state: State, environment: Mapping[str, str], arguments: list[str]) -> int:
     """Run all tests, or what the pytest arguments choose; return 0 only if nothing failed.
 
-    With a path among the arguments pytest runs just that; with options alone (`-k name`, `-x`) every Python suite
-    runs with them. Without arguments the compiled tests run first.
+    With a path among the arguments pytest runs just that; with options alone (`-k name`, `-x`) every Python
+    suite runs with them. Without arguments the compiled tests run first.
     """
     environment = dict(environment)
     environment.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))  # apart from whatever else runs here
@@ -80,7 +80,8 @@ def pytest(
 ) -> Result:
     report = reports / f"{name}.xml"
     command = [
-        str(state.python), "-m", "pytest", "-c", str(state.root / "pyproject.toml"), "--rootdir", str(state.root),
+        str(state.python), "-m", "pytest", "-c", str(state.root / "pyproject.toml"),
+        "--rootdir", str(state.root),
         f"--junitxml={report}", *arguments,
     ]  # fmt: skip
     return finish(name, command, environment, folder, report)
@@ -101,7 +102,7 @@ def finish(
 
 
 def read_counts(report: Path) -> tuple[int, int, int]:
-    """Return how many tests passed, failed and were skipped by a JUnit report; none if it was never written."""
+    """Return how many tests a JUnit report says passed, failed and were skipped; zeros if there is none."""
     try:
         root = ElementTree.parse(report).getroot()
     except (OSError, ElementTree.ParseError):

@@ -17,7 +17,7 @@ import stamp
 from state import Failure, State
 
 UV = "uv==0.13.8"
-# Python nodes on Fast DDS use the C type support of Fast DDS; these others would double the build of the messages.
+# Python nodes need only the C type support of Fast DDS; these others double the build of the messages.
 UNUSED_GENERATORS = (
     "rosidl_typesupport_introspection_c",
     "rosidl_typesupport_introspection_cpp",
@@ -27,8 +27,8 @@ UNUSED_GENERATORS = (
 REGISTRATION = re.compile(r'ament_register_extension\(\s*"rosidl_generate_idl_interfaces"[^)]*\)')
 UNREACHABLE = re.compile(
     r"name resolution|Name or service not known|Network is unreachable|No route to host|Connection refused"
-    r"|NewConnectionError|ConnectTimeout|Read timed out|dns error|ProxyError|CERTIFICATE_VERIFY_FAILED|SSLError"
-    r"|error sending request|Could not fetch URL|Max retries exceeded",
+    r"|NewConnectionError|ConnectTimeout|Read timed out|dns error|ProxyError"
+    r"|CERTIFICATE_VERIFY_FAILED|SSLError|error sending request|Could not fetch URL|Max retries exceeded",
     re.IGNORECASE,
 )
 FULL_DISK = re.compile(r"No space left on device|Disk quota exceeded|os error 28")
@@ -110,8 +110,8 @@ def diagnose(log: Path) -> Failure:
         cause = "the disk is full. Make room, or name a folder on another disk: SERL_HOME=DIR ./serl"
     elif UNREACHABLE.search(text):
         cause = (
-            "the Python package registry cannot be reached. Check the network (or the proxy or mirror that pip is "
-            "configured for) and run the same command again"
+            "the Python package registry cannot be reached. Check the network (or the proxy or mirror that "
+            "pip is configured for) and run the same command again"
         )
     elif match := NO_BUILD.search(text):
         cause = f"the registry has no {match[1]} for Python {sys.version.split()[0]} on this machine"
@@ -121,7 +121,7 @@ def diagnose(log: Path) -> Failure:
     return Failure(f"{cause}. Log: {log}")
 
 
-# --- pip's configuration, for uv --------------------------------------------------------------------------------
+# --- pip's configuration, for uv -------------------------------------------------------------------------
 
 
 def pip_settings(pip: list[str]) -> dict[str, list[str]]:
@@ -169,7 +169,7 @@ def uv_variables(settings: Mapping[str, list[str]], inherited: Mapping[str, str]
     return variables
 
 
-# --- the wheels' CMake files ------------------------------------------------------------------------------------
+# --- the wheels' CMake files -----------------------------------------------------------------------------
 
 
 def numpy_include(state: State) -> Path:
@@ -179,8 +179,8 @@ def numpy_include(state: State) -> Path:
 def patch_cmake(prefix: Path, python_include: Path, numpy: Path) -> int:
     """Point the wheels' exported CMake targets at this environment's headers; return how many files changed.
 
-    They name the folders of the machine that the wheels were built on. Files are replaced, not edited in place:
-    the installer may share their contents with its cache and so with other environments.
+    They name the folders of the machine that the wheels were built on. Files are replaced, not edited in
+    place: the installer may share their contents with its cache and so with other environments.
     """
     changed = 0
     for file in sorted((prefix / "share").glob("*/cmake/*.cmake")):

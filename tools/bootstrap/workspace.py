@@ -23,7 +23,8 @@ import venv_builder
 from state import Failure, State, is_plain
 
 DEPENDENCY_TAGS = {
-    "depend", "build_depend", "build_export_depend", "buildtool_depend", "buildtool_export_depend", "exec_depend",
+    "depend", "build_depend", "build_export_depend", "buildtool_depend", "buildtool_export_depend",
+    "exec_depend",
 }  # fmt: skip
 
 
@@ -85,9 +86,9 @@ def read_package(folder: Path) -> Package:
 def signature(folder: Path, build_type: str) -> str:
     """Hash what a build of the package depends on.
 
-    Python modules, launch files and data are installed as links, so their names count and their contents do not;
-    of a Python package the modules count not even by name, because their whole folder is one link. What is
-    compiled, or read by CMake or setup.py, counts in full.
+    Python modules, launch files and data are installed as links, so their names count and their contents do
+    not; of a Python package the modules count not even by name, because their whole folder is one link. What
+    is compiled, or read by CMake or setup.py, counts in full.
     """
     python = build_type == "ament_python"
     digest = hashlib.sha256()
