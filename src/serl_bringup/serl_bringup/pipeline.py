@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from rich.console import Console
 from serl_core.errors import ConfigError, SerlError
 from serl_core.types import EpisodeSummary
 
-from serl_bringup import plots, stages
+from serl_bringup import stages
 from serl_bringup.config import RunConfig
 from serl_bringup.nodes_schema import SCHEMAS
 from serl_bringup.progress import Progress
@@ -63,7 +62,7 @@ def run_task(
                     trained = vars(stages.train(task, folder, bag, seed, progress.update, spent))
                     folder.finish("train", **trained)
                 trials = stages.evaluate(
-                    task, folder, folder.path, _fresh(folder.eval_bag), config.eval_episodes, seed, progress.update
+                    task, folder, folder.path, folder.fresh_bag("eval"), config.eval_episodes, seed, progress.update
                 )
         except (KeyboardInterrupt, SerlError):
             console.print(f"go on with: ./serl run {name} --resume '{folder.path}'")
@@ -117,7 +116,7 @@ def run_bc(
                 stages.demonstrate(task, folder, demos, config.bc_demos, seed, progress.update)
             trained = train_bc(demos, task.config("bc", BCConfig), folder.path, seed, progress.note)
             trials = stages.evaluate(
-                task, folder, folder.path, _fresh(folder.eval_bag), config.eval_episodes, seed, progress.update,
+                task, folder, folder.path, folder.fresh_bag("eval"), config.eval_episodes, seed, progress.update,
                 "evaluation of cloning",
             )  # fmt: skip
         summary = {
@@ -149,7 +148,7 @@ def run_eval(
         choose_domain()
         with Progress(console) as progress:
             trials = stages.evaluate(
-                task, folder, checkpoint.absolute(), _fresh(folder.eval_bag), episodes, seed, progress.update
+                task, folder, checkpoint.absolute(), folder.fresh_bag("eval"), episodes, seed, progress.update
             )
         summary = {
             **_trial_figures(trials),
@@ -169,15 +168,10 @@ def _demonstrations(
     from serl_learner.recording import read_episodes
 
     if config.demos and folder.finished("demos") is None:
-        stages.demonstrate(task, folder, _fresh(folder.demos_bag), config.demos, seed, progress.update)
+        folder.discard(folder.demos_bag)  # what an interrupted attempt left
+        stages.demonstrate(task, folder, folder.demos_bag, config.demos, seed, progress.update)
         folder.finish("demos", episodes=config.demos)
     return list(read_episodes(folder.demos_bag)) if config.demos else []
-
-
-def _fresh(bag: Path) -> Path:
-    """Remove what an interrupted attempt left of a bag that is recorded in one go."""
-    shutil.rmtree(bag, ignore_errors=True)
-    return bag
 
 
 def _cycle_time(episodes: Sequence[EpisodeSummary]) -> float:
@@ -200,6 +194,7 @@ def _trial_figures(trials: Sequence[EpisodeSummary]) -> dict[str, Any]:
 def _plots(task: Task, folder: RunFolder, demos: Sequence[EpisodeSummary]) -> None:
     from serl_learner.recording import read_episodes
 
+    from serl_bringup import plots
     from serl_bringup.figure5 import reference_limiting_traces
 
     folder.plots.mkdir(exist_ok=True)

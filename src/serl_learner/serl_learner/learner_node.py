@@ -165,6 +165,7 @@ class LearnerNode(ShellNode):
         if self._config.demos:
             fill_demos(loop, Path(self._config.demos))
         known = resume_run(loop, out)
+        loop.warm_up()
         self._loop = loop
         self._publish_policy(loop)
         facts = {"seed": self._config.seed}

@@ -229,6 +229,15 @@ def update(config: RLPDConfig, state: TrainState, batches: Batch) -> tuple[Train
     return state, {**metrics, **actor_metrics, "skipped": state.skipped}
 
 
+def empty_batches(config: RLPDConfig, spec: EnvSpec) -> Batch:
+    """Return batches of zeros in the shapes and types that `update` takes."""
+    lead = (config.utd_ratio, config.batch_size)
+    state = np.zeros((*lead, spec.policy_state_size), np.float32)
+    action = np.zeros((*lead, spec.action_size), np.float32)
+    scalar = np.zeros(lead, np.float32)
+    return {"state": state, "next_state": state, "action": action, "reward": scalar, "discount": scalar}
+
+
 def check_batches(state: TrainState, batches: Batch) -> None:
     """Raise SchemaError unless `batches` has every array of `update` in a shape that fits the networks."""
     state_size = state.actor["hidden_0/kernel"].shape[0]

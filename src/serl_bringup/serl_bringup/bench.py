@@ -1,0 +1,109 @@
+# Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
+"""Speed on this machine: figures, and ratios of what was measured in one run."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+Figures = dict[str, Any]
+
+GYM_HIL = """
+import time, gymnasium, gym_hil
+env = gymnasium.make("gym_hil/PandaPickCubeBase-v0")
+env.reset(seed=0)
+action = env.action_space.sample() * 0
+for _ in range(10):
+    env.step(action)
+n, began = 0, time.perf_counter()
+while time.perf_counter() - began < 5.0:
+    *_, terminated, truncated, _ = env.step(action)
+    n += 1
+    if terminated or truncated:
+        env.reset()
+print(n / (time.perf_counter() - began))
+"""
+
+
+def controller() -> Figures:
+    """One update of the impedance law."""
+    from serl_controllers import benchmark_update
+
+    return dict(benchmark_update(iterations=2000, repeats=50))
+
+
+def sim() -> Figures:
+    """Environment steps of 100 control cycles a second on one core, beside gym-hil's where that is installed."""
+    from serl_sim.benchmark import benchmark_steps
+
+    figures: Figures = dict(benchmark_steps(seconds=5.0))
+    peer = subprocess.run([sys.executable, "-c", GYM_HIL], capture_output=True, text=True, check=False, timeout=120)
+    if peer.returncode == 0:
+        figures["gym_hil_steps_per_s"] = float(peer.stdout.split()[-1])
+        figures["ratio_to_gym_hil"] = figures["steps_per_s"] / figures["gym_hil_steps_per_s"]
+    else:
+        figures["gym_hil"] = "not installed (pip install gym-hil), so no ratio"
+    return figures
+
+
+def learner() -> Figures:
+    """Critic gradient steps a second, beside a plain implementation of the same update."""
+    from serl_learner.bench import benchmark_learner
+
+    return dict(benchmark_learner(seconds=20.0))
+
+
+def loop() -> Figures:
+    """Codec and policy: what an observation costs on its way to an action, without the network."""
+    import numpy as np
+    from serl_core import codec
+    from serl_core.specs import ArraySpec, EnvSpec
+    from serl_core.types import Observation
+    from serl_learner.actor_network import ActorConfig, ActorNetwork
+
+    spec = EnvSpec("bench", (ArraySpec("state", (36,)),), (ArraySpec("wrist", (128, 128, 3), "uint8"),), 6, "", ("state",),
+                   0.1, 100)  # fmt: skip
+    rng = np.random.default_rng(0)
+    observation = Observation(0, 0, 0.0, {"state": rng.normal(size=36).astype(np.float32)},
+                              {"wrist": rng.integers(0, 255, (128, 128, 3), np.uint8)})  # fmt: skip
+    config = ActorConfig(state_size=36, action_size=6)
+    leaves = {name: rng.normal(size=shape).astype(np.float32) * 0.1 for name, shape in config.leaf_shapes().items()}
+    network = ActorNetwork(config, leaves)
+    message = codec.to_observation(spec, observation)
+    return {
+        "encode_observation_us": _median_us(lambda: codec.to_observation(spec, observation)),
+        "decode_observation_us": _median_us(lambda: codec.from_observation(spec, message)),
+        "policy_sample_us": _median_us(lambda: network.sample(observation.state["state"], rng)),
+    }
+
+
+PARTS: dict[str, Callable[[], Figures]] = {"controller": controller, "sim": sim, "learner": learner, "loop": loop}
+
+
+def run_bench(parts: Sequence[str], console: Console) -> dict[str, Figures]:
+    """Measure the parts named, print a table of each, return all figures."""
+    figures = {}
+    for part in parts:
+        with console.status(f"measuring {part} ..."):
+            figures[part] = PARTS[part]()
+        table = Table("figure", "value", title=f"{part}: {PARTS[part].__doc__}", title_justify="left")
+        for name, value in figures[part].items():
+            table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
+        console.print(table)
+    return figures
+
+
+def _median_us(work: Callable[[], Any], repeats: int = 500) -> float:
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        work()
+        times.append((time.perf_counter() - began) * 1e6)
+    return statistics.median(times)
