@@ -37,9 +37,9 @@ Flag = enum.IntFlag("Flag", FLAGS)
 def benchmark_update(iterations: int = 10_000, repeats: int = 51) -> dict[str, float]:
     """Time one update of the law, in C++, with the GIL released.
 
-    Runs ``repeats`` batches of ``iterations`` updates on changing random states and returns the nanoseconds of one
-    update (``median_ns``, ``min_ns``, ``max_ns`` over the batches) with the two arguments. Raises ValueError if
-    either is below 1.
+    Runs ``repeats`` batches of ``iterations`` updates on changing random states and returns the nanoseconds
+    of one update (``median_ns``, ``min_ns``, ``max_ns`` over the batches) with the two arguments. Raises
+    ValueError if either is below 1.
     """
     nanoseconds = time_updates(iterations, repeats)
     return {

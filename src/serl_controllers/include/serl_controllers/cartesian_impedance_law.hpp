@@ -19,7 +19,7 @@ struct RobotState
   Vector7 dq = Vector7::Zero();           ///< joint velocities [rad/s]
   Vector7 coriolis = Vector7::Zero();     ///< Coriolis and centrifugal torques [Nm]; gravity is not among them
   Pose X_BE;                              ///< pose of E in B
-  Jacobian J_BE = Jacobian::Zero();       ///< J_BE dq = V_BE: velocity of the point E and angular velocity, base axes
+  Jacobian J_BE = Jacobian::Zero();       ///< J_BE dq = V_BE, velocity of E and angular velocity, base axes
 };
 
 /// What is asked of the arm in this cycle.
@@ -46,7 +46,8 @@ enum Flag : std::uint32_t
   kNotReset = 1u << 10,               ///< update() before a successful reset(): zero torque
 };
 
-/// What one cycle made, with everything that a plot of the paper's Fig. 5 needs.
+/// What one cycle made, with everything that a plot of the paper's Fig. 5 needs. In a cycle with a bad state
+/// the targets and errors are those of the last good one.
 struct Output
 {
   Vector7 torque = Vector7::Zero();             ///< to command, without gravity [Nm]
