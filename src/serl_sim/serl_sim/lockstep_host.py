@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from serl_controllers import ImpedanceGains
 
 from serl_sim._host import Host, Snapshot
+from serl_sim.kinematics import InverseKinematics
 from serl_sim.scenes.scene import Scene
 
 CYCLE_SECONDS = 0.001
@@ -28,6 +29,7 @@ class LockstepHost:
         self._host = Host(
             scene.model_bytes(), scene.tcp_site, list(scene.tool_geoms), float(scene.gripper_width), gains
         )
+        self._kinematics = InverseKinematics(scene.model, scene.tcp_site)
         self.reset(scene.q_home)
 
     def reset(self, q: ArrayLike) -> Snapshot:
@@ -52,6 +54,10 @@ class LockstepHost:
         return self._host.move_to(
             np.asarray(position, np.float64), np.asarray(quaternion_xyzw, np.float64), float(duration)
         )
+
+    def solve_ik(self, position: ArrayLike, quaternion_xyzw: ArrayLike, q_init: ArrayLike) -> NDArray[np.float64]:
+        """Return joint positions (7,) [rad] near `q_init` that put the tcp at a pose; ValueError if out of reach."""
+        return self._kinematics.solve(position, quaternion_xyzw, q_init)
 
     def set_gains(self, gains: ImpedanceGains) -> None:
         """Give the law new gains, to which it glides; ValueError if it refuses them."""

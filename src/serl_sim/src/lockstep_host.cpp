@@ -38,6 +38,8 @@ struct Snapshot
   Vector7 q = Vector7::Zero(), dq = Vector7::Zero(), torque = Vector7::Zero();
   Eigen::Vector3d position = Eigen::Vector3d::Zero();
   Eigen::Vector4d quaternion_xyzw = Eigen::Vector4d(0, 0, 0, 1);
+  Eigen::Vector3d target_position = Eigen::Vector3d::Zero();
+  Eigen::Vector4d target_quaternion_xyzw = Eigen::Vector4d(0, 0, 0, 1);
   Vector6 twist = Vector6::Zero(), wrench = Vector6::Zero();
   double peak_force = 0.0;
   std::uint32_t flags = 0;
@@ -60,21 +62,17 @@ public:
   LockstepHost(
     const std::string & model_bytes, const std::string & tcp_site, const std::vector<std::string> & tool_geoms,
     double gripper_width, const serl_controllers::ImpedanceGains & gains)
+  : model_(mj_loadModelBuffer(model_bytes.data(), static_cast<mjtSize>(model_bytes.size())), &mj_deleteModel)
   {
-    mjVFS vfs;
-    mj_defaultVFS(&vfs);
-    mj_addBufferVFS(&vfs, "scene.mjb", model_bytes.data(), static_cast<int>(model_bytes.size()));
-    model_ = mj_loadModel("scene.mjb", &vfs);
-    mj_deleteVFS(&vfs);
     if (model_ == nullptr) {throw std::invalid_argument("the scene's bytes are no MuJoCo model of this version");}
-    data_ = mj_makeData(model_);
-    site_ = mj_name2id(model_, mjOBJ_SITE, tcp_site.c_str());
+    data_.reset(mj_makeData(model_.get()));
+    site_ = mj_name2id(model_.get(), mjOBJ_SITE, tcp_site.c_str());
     if (site_ < 0 || model_->nv < kJoints || model_->nu < kJoints) {
       throw std::invalid_argument("the scene has no site '" + tcp_site + "' or fewer than seven driven joints");
     }
     is_tool_.assign(model_->ngeom, false);
     for (const auto & name : tool_geoms) {
-      const int id = mj_name2id(model_, mjOBJ_GEOM, name.c_str());
+      const int id = mj_name2id(model_.get(), mjOBJ_GEOM, name.c_str());
       if (id < 0) {throw std::invalid_argument("the scene has no geom '" + name + "'");}
       is_tool_[id] = true;
     }
@@ -82,15 +80,6 @@ public:
     set_gains(gains);
     jacobian_.assign(6 * model_->nv, 0.0);
   }
-
-  ~LockstepHost()
-  {
-    mj_deleteData(data_);
-    mj_deleteModel(model_);
-  }
-
-  LockstepHost(const LockstepHost &) = delete;
-  LockstepHost & operator=(const LockstepHost &) = delete;
 
   void set_gains(const serl_controllers::ImpedanceGains & gains)
   {
@@ -101,9 +90,9 @@ public:
   Snapshot reset(const Vector7 & q)
   {
     if (!q.allFinite()) {throw std::invalid_argument("joint positions must be finite");}
-    mj_resetData(model_, data_);
+    mj_resetData(model_.get(), data_.get());
     std::copy_n(q.data(), kJoints, data_->qpos);
-    mj_step1(model_, data_);
+    mj_step1(model_.get(), data_.get());
     wrench_.setZero();
     read_state();
     if (!law_.reset(state_)) {throw std::runtime_error("the law refused the start state");}
@@ -124,7 +113,7 @@ public:
     command_.feed_forward = feed_forward;
     start_block(cycles);
     for (int i = 0; i < cycles; ++i) {cycle();}
-    take_snapshot();
+    finish_block();
     return snapshot_;
   }
 
@@ -145,7 +134,7 @@ public:
       command_.X_BE_target.orientation = from.orientation.slerp(s, to.orientation);
       cycle();
     }
-    take_snapshot();
+    finish_block();
     return snapshot_;
   }
 
@@ -208,6 +197,15 @@ private:
     peak_force_ = 0.0;
   }
 
+  void finish_block()
+  {
+    // MuJoCo answers a divergence by a silent return to its start state, which no controller may mistake for motion.
+    for (const int warning : {mjWARN_BADQPOS, mjWARN_BADQVEL, mjWARN_BADQACC}) {
+      if (data_->warning[warning].number > 0) {throw std::runtime_error("the physics diverged; reset the host");}
+    }
+    take_snapshot();
+  }
+
   void read_state()
   {
     std::copy_n(data_->qpos, kJoints, state_.q.data());
@@ -217,7 +215,7 @@ private:
       state_.coriolis[j] = data_->qfrc_bias[j] - data_->qfrc_gravcomp[j];
     }
     const int nv = model_->nv;
-    mj_jacSite(model_, data_, jacobian_.data(), jacobian_.data() + 3 * nv, site_);
+    mj_jacSite(model_.get(), data_.get(), jacobian_.data(), jacobian_.data() + 3 * nv, site_);
     for (int row = 0; row < 6; ++row) {
       for (int j = 0; j < kJoints; ++j) {state_.J_BE(row, j) = jacobian_[row * nv + j];}
     }
@@ -236,7 +234,7 @@ private:
       const bool first = is_tool_[contact.geom[0]], second = is_tool_[contact.geom[1]];
       if (first == second) {continue;}
       mjtNum local[6];
-      mj_contactForce(model_, data_, i, local);
+      mj_contactForce(model_.get(), data_.get(), i, local);
       const Eigen::Matrix<double, 3, 3, Eigen::RowMajor> frame(contact.frame);
       // MuJoCo's contact force acts on the second geom.
       const double sign = second ? 1.0 : -1.0;
@@ -254,9 +252,9 @@ private:
     const double dt = model_->opt.timestep;
     const auto & output = law_.update(state_, command_, dt);
     std::copy_n(output.torque.data(), kJoints, data_->ctrl);
-    mj_step2(model_, data_);
+    mj_step2(model_.get(), data_.get());
     const Vector6 contact = contact_wrench();  // its contacts are overwritten by the next line
-    mj_step1(model_, data_);                   // everything that depends on the state just reached
+    mj_step1(model_.get(), data_.get());                   // everything that depends on the state just reached
     read_state();
     wrench_ += (1.0 - std::exp(-dt / kWrenchTimeConstant)) * (contact - wrench_);
     peak_force_ = std::max(peak_force_, wrench_.head<3>().norm());
@@ -272,14 +270,16 @@ private:
     snapshot_.torque = law_.output().torque;
     snapshot_.position = state_.X_BE.position;
     snapshot_.quaternion_xyzw = xyzw(state_.X_BE.orientation);
+    snapshot_.target_position = law_.output().X_BE_commanded.position;
+    snapshot_.target_quaternion_xyzw = xyzw(law_.output().X_BE_commanded.orientation);
     snapshot_.twist = state_.J_BE * state_.dq;
     snapshot_.wrench = wrench_;
     snapshot_.peak_force = peak_force_;
     snapshot_.flags = law_.output().flags;
   }
 
-  mjModel * model_ = nullptr;
-  mjData * data_ = nullptr;
+  std::unique_ptr<mjModel, decltype(&mj_deleteModel)> model_;
+  std::unique_ptr<mjData, decltype(&mj_deleteData)> data_{nullptr, &mj_deleteData};
   int site_ = -1;
   std::vector<bool> is_tool_;
   std::vector<mjtNum> jacobian_;
@@ -304,6 +304,8 @@ PYBIND11_MODULE(_host, m)
   .def_readonly("torque", &Snapshot::torque)
   .def_readonly("position", &Snapshot::position)
   .def_readonly("quaternion_xyzw", &Snapshot::quaternion_xyzw)
+  .def_readonly("target_position", &Snapshot::target_position)
+  .def_readonly("target_quaternion_xyzw", &Snapshot::target_quaternion_xyzw)
   .def_readonly("twist", &Snapshot::twist)
   .def_readonly("wrench", &Snapshot::wrench)
   .def_readonly("peak_force", &Snapshot::peak_force)

@@ -95,6 +95,9 @@ def build(config: PcbInsertionConfig | None = None) -> Scene:
     spec.option.ls_iterations = 10
     # Friction as stiff as the normal direction times this: keeps a pressed plug from creeping sideways.
     spec.option.impratio = 10
+    # Images are small and plain: no multisampling, no shadow map.
+    spec.visual.quality.offsamples = 0
+    spec.visual.quality.shadowsize = 0
     spec.visual.global_.offwidth = 640
     spec.visual.global_.offheight = 480
     spec.visual.map.znear = 0.005

@@ -1,0 +1,140 @@
+# Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
+"""Images of the wrist cameras, rendered off screen on a GPU (EGL) or a CPU (EGL with Mesa, or OSMesa)."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+from serl_core.errors import SerlError
+
+from serl_sim.lockstep_host import LockstepHost
+from serl_sim.scenes.scene import Scene
+
+_NO_GL = (
+    "no off-screen OpenGL library was found to render the cameras: install libegl1 or libosmesa6 "
+    "(Debian: apt install libegl1), or train on state with obs=state"
+)
+_PLAIN = (
+    mujoco.mjtRndFlag.mjRND_SHADOW,
+    mujoco.mjtRndFlag.mjRND_REFLECTION,
+    mujoco.mjtRndFlag.mjRND_SKYBOX,
+    mujoco.mjtRndFlag.mjRND_FOG,
+    mujoco.mjtRndFlag.mjRND_HAZE,
+)
+
+
+class WristCameras:
+    """Renders the cameras of a scene. Use it from the thread that made it.
+
+    Args:
+        scene: What is looked at.
+        keys: Which cameras, in the order of the images.
+        height, width: Of an image [pixels].
+
+    Raises:
+        SerlError: if there is no off-screen OpenGL, or no camera of that name.
+    """
+
+    def __init__(self, scene: Scene, keys: Sequence[str], height: int = 128, width: int = 128) -> None:
+        unknown = [key for key in keys if key not in scene.cameras]
+        if unknown:
+            raise SerlError(f"the scene has no camera '{unknown[0]}', only {', '.join(scene.cameras)}")
+        model = scene.model
+        if height > model.vis.global_.offheight or width > model.vis.global_.offwidth:
+            raise SerlError(
+                f"images of {width} x {height} exceed {model.vis.global_.offwidth} x {model.vis.global_.offheight}"
+            )
+        self._gl = _off_screen_context(width, height)
+        self._gl.make_current()
+        self._model, self._data = model, mujoco.MjData(model)
+        self._shapes = mujoco.MjvScene(model, maxgeom=200)
+        for flag in _PLAIN:
+            self._shapes.flags[flag] = False
+        self._option = mujoco.MjvOption()
+        self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100.value)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._context)
+        self._rectangle = mujoco.MjrRect(0, 0, width, height)
+        self._pixels = np.empty((height, width, 3), dtype=np.uint8)
+        self._views: dict[str, mujoco.MjvCamera] = {}
+        for key in keys:
+            view = mujoco.MjvCamera()
+            view.type = mujoco.mjtCamera.mjCAMERA_FIXED
+            view.fixedcamid = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_CAMERA, key)
+            self._views[key] = view
+
+    def render(self, host: LockstepHost) -> dict[str, NDArray[np.uint8]]:
+        """Return what each camera sees now, by name: RGB, top row first, shape (height, width, 3)."""
+        self._data.qpos[:] = host.qpos
+        mujoco.mj_kinematics(self._model, self._data)
+        mujoco.mj_comPos(self._model, self._data)
+        mujoco.mj_camlight(self._model, self._data)
+        self._gl.make_current()
+        images = {}
+        for key, view in self._views.items():
+            mujoco.mjv_updateScene(
+                self._model, self._data, self._option, None, view, mujoco.mjtCatBit.mjCAT_ALL.value, self._shapes
+            )
+            mujoco.mjr_render(self._rectangle, self._shapes, self._context)
+            mujoco.mjr_readPixels(self._pixels, None, self._rectangle, self._context)
+            images[key] = np.ascontiguousarray(self._pixels[::-1])
+        return images
+
+    def close(self) -> None:
+        """Free what the graphics library holds."""
+        self._gl.make_current()
+        self._context.free()
+        self._gl.free()
+
+
+def off_screen_backend() -> str:
+    """Name of the library that would render: "egl" or "osmesa"; MUJOCO_GL decides if it names one of them.
+
+    Raises:
+        SerlError: if neither is installed.
+    """
+    wanted = os.environ.get("MUJOCO_GL", "").strip().lower()
+    if wanted in ("egl", "osmesa"):
+        return wanted
+    if _egl_has_device():
+        return "egl"
+    if any(_load(name) for name in ("libOSMesa.so.8", "libOSMesa.so.6", "libOSMesa.so")):
+        return "osmesa"
+    raise SerlError(_NO_GL)
+
+
+def _off_screen_context(width: int, height: int) -> Any:
+    backend = off_screen_backend()
+    # PyOpenGL binds to one platform for the life of the process, so it must be the right one at its first import.
+    os.environ.setdefault("PYOPENGL_PLATFORM", backend)
+    try:
+        return importlib.import_module(f"mujoco.{backend}").GLContext(width, height)
+    except Exception as error:  # PyOpenGL reports a missing library as AttributeError, OSError, ImportError, ...
+        raise SerlError(f"{_NO_GL} ({backend}: {str(error).splitlines()[0] if str(error) else error!r})") from error
+
+
+def _load(name: str) -> ctypes.CDLL | None:
+    try:
+        return ctypes.CDLL(name)
+    except OSError:
+        return None
+
+
+def _egl_has_device() -> bool:
+    """True if EGL is installed and offers a device, be it Mesa's software one."""
+    library = _load("libEGL.so.1")
+    if library is None:
+        return False
+    library.eglGetProcAddress.restype = ctypes.c_void_p
+    address = library.eglGetProcAddress(b"eglQueryDevicesEXT")
+    if not address:
+        return False
+    query = ctypes.CFUNCTYPE(ctypes.c_uint, ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(ctypes.c_int))(address)
+    count = ctypes.c_int(0)
+    return bool(query(0, None, ctypes.byref(count))) and count.value > 0
