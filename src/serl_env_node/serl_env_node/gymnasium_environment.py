@@ -26,7 +26,7 @@ class GymnasiumEnvironment:
         try:
             self._env = gymnasium.make(config.env_id).unwrapped
         except (gymnasium.error.Error, ModuleNotFoundError) as error:
-            known = suggest(config.env_id, gymnasium.registry)
+            known = "" if config.env_id in gymnasium.registry else suggest(config.env_id, gymnasium.registry)
             raise ConfigError(f"env_id {config.env_id!r} cannot be made: {str(error).splitlines()[0]}{known}") from error
         box = self._env.action_space
         if not isinstance(box, spaces.Box) or not np.isfinite([box.low, box.high]).all():

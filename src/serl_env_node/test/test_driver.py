@@ -1,0 +1,368 @@
+# Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
+"""The clock of the loop never waits longer than it may, and always knows what it waits for."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from serl_core.testing.fakes import FakeEnvironment, FakePolicy
+from serl_core.types import Action, EpisodeSummary, Intervention, Observation, Source, Transition, TransitionAck
+from serl_env_node.config import EnvConfig
+from serl_env_node.driver import EnvDriver, Outlets
+from serl_env_node.step_loop import StepLoop
+
+PATIENCE = 20.0
+"""Longest that a test waits for something that must happen [s]; a loaded machine is slow."""
+
+NEVER = 10**9
+
+
+class Rig:
+    """A driver on a fake environment in a thread, with an actor and a receiver that can be switched off."""
+
+    def __init__(self, max_steps: int = 20, **settings: Any) -> None:
+        self.environment = FakeEnvironment(max_steps)
+        self.loop = StepLoop(self.environment, "env-1")
+        self.asked: list[Observation] = []
+        self.sent: list[Transition] = []
+        self.times: list[float] = []
+        self.episodes: list[EpisodeSummary] = []
+        self.answer: Callable[[Observation], None] = self.act
+        self.receive: Callable[[Transition], None] = self.accept
+        self.step_limit = NEVER
+        self.driver: EnvDriver[Transition] = EnvDriver(
+            self.loop,
+            EnvConfig(**settings),
+            Outlets(
+                observation=self._on_observation,
+                encode=lambda transition: transition,
+                transition=self._on_transition,
+                episode=self.episodes.append,
+                stepped=lambda _: self.times.append(time.monotonic()),
+            ),
+        )
+        self.thread = threading.Thread(target=self.driver.run, daemon=True)
+
+    def _on_observation(self, observation: Observation) -> None:
+        self.asked.append(observation)
+        self.answer(observation)
+
+    def _on_transition(self, transition: Transition) -> None:
+        self.sent.append(transition)
+        self.receive(transition)
+
+    def act(self, observation: Observation) -> None:
+        action = FakePolicy().act(observation)
+        self.driver.put_action(Action(observation.episode_id, observation.step, 7, action))
+
+    def intervene(self, observation: Observation, active: bool = True) -> None:
+        data = np.array([0.5, 0.5], np.float32)
+        self.driver.put_intervention(
+            Intervention("spacemouse", observation.episode_id, observation.step, active, data)
+        )
+
+    def accept(self, transition: Transition) -> None:
+        self.acknowledge(transition.sequence)
+
+    def acknowledge(self, sequence: int = 0, epoch: int = 1, env_id: str = "env-1") -> None:
+        self.driver.acknowledge(TransitionAck(env_id, sequence, epoch, False, self.step_limit))
+
+    def start(self) -> Rig:
+        self.acknowledge()
+        self.thread.start()
+        return self
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < deadline, "what the test waits for did not happen"
+            time.sleep(0.002)
+
+    def finish(self) -> None:
+        self.thread.join(PATIENCE)
+        assert not self.thread.is_alive()
+
+    def stop(self) -> float:
+        """Stop and return how long that took [s]."""
+        began = time.monotonic()
+        self.driver.stop()
+        self.finish()
+        return time.monotonic() - began
+
+
+def silent(_: Any) -> None:
+    """An actor or a receiver that is dead."""
+
+
+@pytest.fixture
+def rigs() -> Iterator[Callable[..., Rig]]:
+    made: list[Rig] = []
+
+    def make(**settings: Any) -> Rig:
+        made.append(Rig(**settings))
+        return made[-1]
+
+    yield make
+    for rig in made:
+        rig.driver.stop()
+        if rig.thread.ident is not None:
+            rig.thread.join(PATIENCE)
+
+
+def test_lockstep_runs_the_episodes_asked_for(rigs: Callable[..., Rig]) -> None:
+    rig = rigs(max_episodes=3).start()
+    rig.finish()
+    assert [e.end_reason for e in rig.episodes] == ["success"] * 3
+    assert (rig.driver.episodes, rig.driver.successes, rig.driver.late_steps) == (3, 3, 0)
+    assert [t.sequence for t in rig.sent] == list(range(1, len(rig.sent) + 1))
+    assert {t.source for t in rig.sent} == {Source.POLICY}
+    assert len(rig.asked) == len(rig.sent)
+    assert rig.driver.unacknowledged == 0
+
+
+def test_only_successes_count_towards_max_successes(rigs: Callable[..., Rig]) -> None:
+    rig = rigs(max_successes=1)
+    rig.answer = lambda o: (
+        rig.act(o) if o.episode_id == 2 else rig.driver.put_action(Action(o.episode_id, o.step, 7, np.zeros(2)))
+    )
+    rig.start().finish()
+    assert [e.success for e in rig.episodes] == [False, False, True]
+
+
+def test_lockstep_never_steps_beyond_the_limit(rigs: Callable[..., Rig]) -> None:
+    rig = rigs()
+    for limit in (7, 9):
+        rig.step_limit = limit
+        rig.start() if limit == 7 else rig.acknowledge(7)
+        rig.until(lambda: rig.loop.sequence == rig.step_limit and "receiver" in rig.driver.waiting_for)
+        time.sleep(0.1)
+        assert rig.loop.sequence == limit
+
+
+def test_lockstep_does_not_begin_before_a_receiver_spoke(rigs: Callable[..., Rig]) -> None:
+    rig = rigs()
+    rig.thread.start()
+    rig.until(lambda: "receiver" in rig.driver.waiting_for)
+    assert rig.environment.seeds == []
+    rig.acknowledge()
+    rig.until(lambda: len(rig.sent) > 3)
+
+
+def test_what_is_kept_for_resending_is_bounded(rigs: Callable[..., Rig]) -> None:
+    rig = rigs(max_unacknowledged=5)
+    rig.receive = silent
+    rig.start()
+    rig.until(lambda: rig.driver.unacknowledged == 5 and "receiver" in rig.driver.waiting_for)
+    time.sleep(0.1)
+    assert rig.loop.sequence == 5
+    rig.receive = rig.accept
+    rig.acknowledge(5)
+    rig.until(lambda: rig.loop.sequence > 10)
+
+
+def test_a_lost_acknowledgement_does_not_stop_the_loop_for_good(rigs: Callable[..., Rig]) -> None:
+    rig = rigs(max_unacknowledged=1)
+    rig.receive = lambda t: rig.accept(t) if [s.sequence for s in rig.sent].count(t.sequence) > 1 else None
+    rig.start()
+    rig.until(lambda: rig.loop.sequence >= 2)
+
+
+def test_the_end_waits_until_all_is_on_disk_and_sends_it_again(rigs: Callable[..., Rig]) -> None:
+    rig = rigs(max_episodes=1)
+    rig.receive = silent
+    rig.start()
+    rig.until(lambda: bool(rig.episodes))
+    steps = rig.episodes[0].steps
+    rig.until(lambda: len(rig.sent) >= 2 * steps)
+    assert rig.thread.is_alive()
+    rig.acknowledge(steps)
+    rig.finish()
+    assert [t.sequence for t in rig.sent[steps : 2 * steps]] == list(range(1, steps + 1))
+
+
+def test_a_restarted_receiver_gets_what_it_lacks_and_a_foreign_one_nothing(rigs: Callable[..., Rig]) -> None:
+    rig = rigs()
+    rig.receive, rig.step_limit = silent, 4
+    rig.start()
+    rig.until(lambda: rig.loop.sequence == 4 and "receiver" in rig.driver.waiting_for)
+    rig.acknowledge(4, epoch=2, env_id="env-2")
+    assert rig.driver.unacknowledged == 4
+    before = len(rig.sent)
+    rig.acknowledge(2, epoch=2)
+    assert [t.sequence for t in rig.sent[before : before + 2]] == [3, 4]
+    assert rig.driver.unacknowledged == 2
+
+
+def test_an_unanswered_observation_is_asked_again_and_answered_once(rigs: Callable[..., Rig]) -> None:
+    rig = rigs()
+    rig.answer = silent
+    rig.start()
+    rig.until(lambda: len(rig.asked) >= 3)
+    assert {(o.episode_id, o.step) for o in rig.asked} == {(0, 0)}
+    assert rig.driver.waiting_for == "action"
+    assert rig.sent == []
+    rig.answer, rig.step_limit = rig.act, 1
+    rig.acknowledge()
+    rig.act(rig.asked[0])
+    rig.until(lambda: rig.loop.sequence == 1)
+    assert [t.source for t in rig.sent] == [Source.POLICY]
+
+
+def test_lockstep_heeds_a_person_with_the_actor_dead(rigs: Callable[..., Rig]) -> None:
+    rig = rigs(operator=True, max_episodes=1)
+    rig.answer = rig.intervene
+    rig.start().finish()
+    assert {(t.source, t.source_detail) for t in rig.sent} == {(Source.HUMAN, "spacemouse")}
+
+
+def test_lockstep_with_an_operator_waits_for_its_word_even_if_it_is_hands_off(rigs: Callable[..., Rig]) -> None:
+    rig = rigs(operator=True)
+    rig.start()
+    rig.until(lambda: len(rig.asked) >= 2)
+    assert rig.sent == []
+    rig.answer = lambda o: (rig.act(o), rig.intervene(o, active=False))
+    rig.until(lambda: len(rig.sent) >= 3)
+    assert {t.source for t in rig.sent} == {Source.POLICY}
+
+
+def test_demonstrations_need_no_policy(rigs: Callable[..., Rig]) -> None:
+    rig = rigs(policy=False, operator=True, max_episodes=1)
+    rig.answer = rig.intervene
+    rig.start().finish()
+    assert {t.source for t in rig.sent} == {Source.HUMAN}
+
+
+def test_real_time_holds_and_keeps_its_rate_with_no_actor_at_all(rigs: Callable[..., Rig]) -> None:
+    rig = rigs(max_steps=100, real_time_factor=2.0, action_timeout_s=0.02)  # a step of 0.1 s lasts 0.05 s
+    rig.answer = silent
+    rig.start()
+    rig.until(lambda: len(rig.times) >= 21)
+    mean_period = (rig.times[20] - rig.times[0]) / 20
+    assert 0.045 < mean_period < 0.1
+    assert {(t.source, t.source_detail) for t in rig.sent} == {(Source.HOLD, "no action in time")}
+    assert rig.environment.actions[:20] == [None] * 20
+
+
+def test_real_time_does_not_wait_for_a_receiver(rigs: Callable[..., Rig]) -> None:
+    rig = rigs(real_time_factor=20.0, action_timeout_s=0.001)
+    rig.receive = silent
+    rig.thread.start()
+    rig.until(lambda: len(rig.sent) >= 5)
+
+
+def test_real_time_waits_no_longer_than_it_must_when_the_answer_is_quick(rigs: Callable[..., Rig]) -> None:
+    rig = rigs(real_time_factor=2.0, action_timeout_s=10.0, max_episodes=1)
+    began = time.monotonic()
+    rig.start().finish()
+    assert {t.source for t in rig.sent} == {Source.POLICY}
+    assert time.monotonic() - began < 5.0
+
+
+def test_real_time_does_not_execute_an_answer_that_comes_too_late(rigs: Callable[..., Rig]) -> None:
+    rig = rigs(real_time_factor=2.0, action_timeout_s=0.01)
+    before: list[Observation] = []
+
+    def answer_the_one_before(observation: Observation) -> None:
+        if before:
+            rig.act(before[-1])
+        before.append(observation)
+
+    rig.answer = answer_the_one_before
+    rig.start()
+    rig.until(lambda: len(rig.sent) >= 5)
+    assert {t.source for t in rig.sent} == {Source.HOLD}
+
+
+def test_real_time_lets_a_person_take_over_with_the_actor_dead(rigs: Callable[..., Rig]) -> None:
+    rig = rigs(operator=True, real_time_factor=2.0, action_timeout_s=0.02)
+    rig.answer = silent
+    rig.start()
+    rig.until(lambda: len(rig.sent) >= 2)
+    assert {t.source for t in rig.sent} == {Source.HOLD}
+    taken_over = len(rig.sent) + 1
+    rig.answer = rig.intervene
+    rig.until(lambda: len(rig.sent) >= taken_over + 3)
+    assert {t.source for t in rig.sent[taken_over:]} == {Source.HUMAN}
+
+
+def test_real_time_does_not_go_on_with_a_word_that_grew_old(rigs: Callable[..., Rig]) -> None:
+    rig = rigs(operator=True, real_time_factor=2.0, action_timeout_s=0.02, max_steps=100)
+    rig.answer = lambda o: rig.intervene(o) if o.step == 0 else None
+    rig.start()
+    rig.until(lambda: len(rig.sent) >= 12)
+    assert rig.sent[0].source is Source.HUMAN
+    assert rig.sent[-1].source is Source.HOLD
+
+
+@pytest.mark.parametrize("settings", [{}, {"real_time_factor": 2.0, "action_timeout_s": 10.0}])
+def test_a_reset_ends_the_episode_even_if_no_answer_ever_comes(rigs: Callable[..., Rig], settings: dict) -> None:
+    rig = rigs(**settings)
+    rig.answer = lambda o: rig.act(o) if o.step < 3 else None
+    rig.start()
+    rig.until(lambda: len(rig.asked) >= 4)
+    rig.driver.ask_reset(5)
+    rig.until(lambda: bool(rig.episodes) and len(rig.environment.seeds) == 2)
+    end = rig.sent[3]
+    assert (end.last, end.discount, end.source) == (True, 1.0, Source.HOLD)
+    assert (rig.episodes[0].end_reason, rig.episodes[0].steps) == ("reset", 4)
+    assert rig.environment.seeds == [None, 5]
+
+
+class TestStopIsPromptWhereverItComes:
+    """A stop must end `run` well within the 5 s that a person grants to Ctrl-C."""
+
+    def test_before_the_first_word_of_a_receiver(self, rigs: Callable[..., Rig]) -> None:
+        rig = rigs()
+        rig.thread.start()
+        rig.until(lambda: "receiver" in rig.driver.waiting_for)
+        assert rig.stop() < 2.0
+        assert rig.sent == []
+
+    def test_while_waiting_for_an_action(self, rigs: Callable[..., Rig]) -> None:
+        rig = rigs()
+        rig.answer = silent
+        rig.start()
+        rig.until(lambda: rig.driver.waiting_for == "action")
+        assert rig.stop() < 2.0
+        assert (rig.sent[-1].last, rig.episodes[-1].end_reason) == (True, "stopped")
+
+    def test_while_waiting_for_a_late_action_in_real_time(self, rigs: Callable[..., Rig]) -> None:
+        rig = rigs(real_time_factor=0.01, action_timeout_s=10.0)
+        rig.answer = silent
+        rig.start()
+        rig.until(lambda: bool(rig.asked))
+        assert rig.stop() < 2.0
+        assert rig.episodes[-1].end_reason == "stopped"
+
+    def test_in_the_rest_of_a_long_step(self, rigs: Callable[..., Rig]) -> None:
+        rig = rigs(real_time_factor=0.01)
+        rig.start()
+        rig.until(lambda: bool(rig.times))
+        assert rig.stop() < 2.0
+
+    def test_while_the_receiver_is_behind(self, rigs: Callable[..., Rig]) -> None:
+        rig = rigs()
+        rig.step_limit = 3
+        rig.start()
+        rig.until(lambda: rig.loop.sequence == 3 and "receiver" in rig.driver.waiting_for)
+        assert rig.stop() < 2.0
+        assert rig.sent[-1].last
+
+    def test_while_the_disk_is_awaited(self, rigs: Callable[..., Rig]) -> None:
+        rig = rigs(max_episodes=1)
+        rig.receive = silent
+        rig.start()
+        rig.until(lambda: rig.driver.episodes == 1)
+        assert rig.stop() < 2.0
+
+    def test_at_full_speed(self, rigs: Callable[..., Rig]) -> None:
+        rig = rigs().start()
+        rig.until(lambda: rig.driver.episodes >= 3)
+        assert rig.stop() < 2.0
+        assert rig.sent[-1].last
