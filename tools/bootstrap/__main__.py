@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -81,6 +82,11 @@ if __name__ == "__main__":
         for line in failure.lines:
             print(f"serl: {line}", file=sys.stderr)
         sys.exit(failure.code)
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        remedy = ". Make room, or name a folder on another disk: SERL_HOME=DIR ./serl" if full else ""
+        print(f"serl: {error}{remedy}", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         print("serl: interrupted. Nothing is broken: the next call goes on from here.", file=sys.stderr)
         sys.exit(130)

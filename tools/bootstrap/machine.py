@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import platform
 import shutil
 import sysconfig
@@ -51,8 +50,6 @@ def missing(state: State, environment: Mapping[str, str], new_environment: bool)
             f"{free / 1e9:.1f} GB free at {state.folder}, {needed / 1e9:.1f} GB needed. "
             "Make room, or name a folder on another disk: SERL_HOME=DIR ./serl"
         )
-    if not os.access(existing_parent(state.folder), os.W_OK):
-        lines.append(f"{state.folder} cannot be written to. Name another folder: SERL_HOME=DIR ./serl")
     return lines
 
 

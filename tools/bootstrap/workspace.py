@@ -44,8 +44,18 @@ def stage(text: str) -> Iterator[None]:
 @contextmanager
 def locked(state: State) -> Iterator[None]:
     """Hold this workspace's lock: one set-up at a time; a second call waits for it and says so."""
-    state.folder.mkdir(parents=True, exist_ok=True)
-    with open(state.folder / "lock", "w") as lock:
+    try:
+        state.folder.mkdir(parents=True, exist_ok=True)
+        if state.folder.stat().st_uid != os.getuid():  # in /var/tmp anybody could have made it
+            raise Failure(
+                f"{state.folder} belongs to another user. Name another folder: SERL_HOME=DIR ./serl"
+            )
+        lock = open(state.folder / "lock", "w")
+    except OSError as error:
+        raise Failure(
+            f"{state.folder} cannot be written to ({error.strerror}). Name another folder: SERL_HOME=DIR ./serl"
+        ) from error
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -302,6 +312,7 @@ def build(state: State, old: Mapping[str, Any], testing: bool) -> dict[str, Any]
             built.update({name: packages[name].signature for name in names if built_well(state, name)})
             stamp.write(state, new)
         new["environment"] = workspace_environment(state)
+    new.setdefault("environment", {})  # nothing to build: an image made before the sources are copied
     new["tree_key"] = tree_key
     stamp.write(state, new)
     return new
