@@ -175,7 +175,7 @@ def test_a_second_call_waits_for_the_first(state: State) -> None:
 def test_a_folder_that_cannot_be_written_to_is_one_line(state: State) -> None:
     state.folder.parent.mkdir(parents=True, exist_ok=True)
     state.folder.write_text("a file where a folder should be")
-    with pytest.raises(Failure, match="cannot be written to .*SERL_HOME"), workspace.locked(state):
+    with pytest.raises(Failure, match=r"cannot be written .*SERL_HOME"), workspace.locked(state):
         pass
 
 

@@ -44,18 +44,16 @@ def stage(text: str) -> Iterator[None]:
 @contextmanager
 def locked(state: State) -> Iterator[None]:
     """Hold this workspace's lock: one set-up at a time; a second call waits for it and says so."""
+    elsewhere = "Name another folder: SERL_HOME=DIR ./serl"
+    path = state.folder / "lock"
     try:
         state.folder.mkdir(parents=True, exist_ok=True)
-        if state.folder.stat().st_uid != os.getuid():  # in /var/tmp anybody could have made it
-            raise Failure(
-                f"{state.folder} belongs to another user. Name another folder: SERL_HOME=DIR ./serl"
-            )
-        lock = open(state.folder / "lock", "w")
+        path.touch()
     except OSError as error:
-        raise Failure(
-            f"{state.folder} cannot be written to ({error.strerror}). Name another folder: SERL_HOME=DIR ./serl"
-        ) from error
-    with lock:
+        raise Failure(f"{path} cannot be written ({error.strerror}). {elsewhere}") from error
+    if state.folder.stat().st_uid != os.getuid():  # in /var/tmp anybody could have made it
+        raise Failure(f"{state.folder} belongs to another user. {elsewhere}")
+    with open(path, "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
