@@ -30,8 +30,20 @@ __all__ = [
     "orientation_error",
 ]
 
-Flag = enum.IntFlag("Flag", FLAGS)
-"""Bits of ``Output.flags``, as ``enum Flag`` of cartesian_impedance_law.hpp describes them."""
+class Flag(enum.IntFlag):
+    """Bits of ``Output.flags``, as ``enum Flag`` of cartesian_impedance_law.hpp describes them."""
+
+    ERROR_CLIPPED = FLAGS["ERROR_CLIPPED"]
+    DAMPING_CLAMPED = FLAGS["DAMPING_CLAMPED"]
+    TORQUE_SATURATED = FLAGS["TORQUE_SATURATED"]
+    TORQUE_RATE_LIMITED = FLAGS["TORQUE_RATE_LIMITED"]
+    HELD_NON_FINITE_TARGET = FLAGS["HELD_NON_FINITE_TARGET"]
+    HELD_BAD_QUATERNION = FLAGS["HELD_BAD_QUATERNION"]
+    IGNORED_FEED_FORWARD = FLAGS["IGNORED_FEED_FORWARD"]
+    HELD_NULLSPACE_POSTURE = FLAGS["HELD_NULLSPACE_POSTURE"]
+    BAD_STATE = FLAGS["BAD_STATE"]
+    BAD_TIME_STEP = FLAGS["BAD_TIME_STEP"]
+    NOT_RESET = FLAGS["NOT_RESET"]
 
 
 def benchmark_update(iterations: int = 10_000, repeats: int = 51) -> dict[str, float]:

@@ -16,6 +16,7 @@ from serl_controllers import (
     benchmark_update,
     orientation_error,
 )
+from serl_controllers._law import FLAGS
 
 
 def test_quaternions_are_xyzw_both_ways() -> None:
@@ -84,6 +85,10 @@ def test_flags_name_what_happened() -> None:
     state.q = np.full(7, np.inf)
     assert Flag(law.update(state, command, 1e-3).flags) == Flag.BAD_STATE
     assert not law.reset(state)
+
+
+def test_every_flag_of_the_library_has_a_name() -> None:
+    assert {flag.name: flag.value for flag in Flag} == FLAGS
 
 
 def test_benchmark_reports_the_nanoseconds_of_an_update() -> None:
