@@ -17,8 +17,12 @@ from serl_core.shell_parent import PARENT_VARIABLE
 
 from serl_bringup.graph import NodeSpec
 
-ORDERLY_SECONDS = 4.0
-"""How long a node may take to end before it is killed; everything acknowledged is on disk by then."""
+ORDERLY_SECONDS = 60.0
+"""How long nodes may take to end after a stage: the learner writes its last checkpoint."""
+HURRIED_SECONDS = 4.0
+"""How long they may take after Ctrl-C or an error; everything acknowledged is on disk by then."""
+SENDER_SHARE = 0.4
+"""Share of that time for all but the writer, so that a node that hangs does not cost the writer its own."""
 
 
 class NodeDied(SerlError):
@@ -44,12 +48,14 @@ class Supervisor:
         self._parameters = parameters
         self._logs = logs
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._log_starts: dict[str, int] = {}
 
     def __enter__(self) -> Supervisor:
         self._logs.mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, PARENT_VARIABLE: str(os.getpid()), "PYTHONUNBUFFERED": "1"}
         for node in self._nodes:
             with open(self._log(node.name), "ab") as log:
+                self._log_starts[node.name] = log.tell()
                 self._processes[node.name] = subprocess.Popen(
                     [sys.executable, "-m", f"{node.package}.{node.executable}", "--ros-args",
                      "--params-file", str(self._parameters), "-r", f"__node:={node.name}"],
@@ -61,8 +67,12 @@ class Supervisor:
                 )  # fmt: skip
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.end()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self.end(ORDERLY_SECONDS if kind is None else HURRIED_SECONDS)
+        except KeyboardInterrupt:
+            self.end(HURRIED_SECONDS)
+            raise
 
     def pid(self, name: str) -> int:
         """Return the process id of a node."""
@@ -76,11 +86,11 @@ class Supervisor:
                 how = f"was killed ({signal.Signals(-status).name})" if status < 0 else f"ended with status {status}"
                 raise NodeDied(f"{name} {how}: {self._last_words(name)}")
 
-    def end(self) -> None:
-        """End the nodes in reverse start order; each gets a moment to write what it holds."""
-        deadline = time.monotonic() + ORDERLY_SECONDS
-        senders, writers = self._nodes[1:], self._nodes[:1]  # the writer goes last, when nobody sends any more
-        for group in (senders, writers):
+    def end(self, seconds: float) -> None:
+        """End the nodes, the writer last, when nobody sends any more; kill what takes longer than `seconds`."""
+        began = time.monotonic()
+        for group, share in ((self._nodes[1:], SENDER_SHARE), (self._nodes[:1], 1.0)):
+            deadline = began + share * seconds
             processes = [self._processes[node.name] for node in group if node.name in self._processes]
             for process in processes:
                 if process.poll() is None:
@@ -97,7 +107,8 @@ class Supervisor:
 
     def _last_words(self, name: str) -> str:
         try:
-            lines = [line for line in self._log(name).read_text(errors="replace").splitlines() if line.strip()]
+            text = self._log(name).read_bytes()[self._log_starts[name] :].decode(errors="replace")
+            lines = [line for line in text.splitlines() if line.strip()]
         except OSError:
             lines = []
         return (lines[-1] if lines else "no output") + f" (log: {self._log(name)})"
