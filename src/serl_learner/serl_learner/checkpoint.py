@@ -100,6 +100,15 @@ def load_policy(path: str | Path) -> LoadedPolicy:
     return LoadedPolicy(weights, spec, metadata)
 
 
+def has_checkpoint(path: str | Path) -> bool:
+    """Return whether there is a complete checkpoint; what an interrupted save left behind is none."""
+    try:
+        find_checkpoint(path)
+    except SchemaError:
+        return False
+    return True
+
+
 def find_checkpoint(path: str | Path) -> Path:
     """Return the checkpoint folder meant by `path`, the latest of several; SchemaError if there is none."""
     path = Path(path)

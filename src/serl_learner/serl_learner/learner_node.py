@@ -22,6 +22,8 @@ from serl_learner.resume import fill_demos, resume_run
 from serl_learner.training_loop import LoopConfig, TrainingLoop
 
 IDLE_SECONDS = 0.005
+COMPILING_SECONDS = 1.0
+"""How long `stop` waits for networks that are still being compiled."""
 
 
 class LearnerNode(ShellNode):
@@ -59,20 +61,20 @@ class LearnerNode(ShellNode):
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the present update and save."""
+        """Finish the bag, which is quick, then the present update, and save."""
         self._stop.set()
+        self._close_recording()
         if self._thread is not None:
-            self._thread.join()
+            # Before the loop is ready there is nothing to save, and a compilation cannot be interrupted.
+            self._thread.join(timeout=None if self._loop is not None else COMPILING_SECONDS)
             self._thread = None
 
     def release(self) -> None:
-        """Finish bag and checkpoints."""
+        """Finish checkpoints and TensorBoard events."""
         if self._loop is not None:
             self._loop.close()
             self._loop = None
-        if self._recording is not None:
-            self._recording.close()
-            self._recording = None
+        self._close_recording()
 
     def diagnostics(self) -> dict[str, Any]:
         """Counts of the intake."""
@@ -113,7 +115,8 @@ class LearnerNode(ShellNode):
             self._recording.keep(contract.CONTROLLER_STATE.name, time.time_ns(), cdr)
 
     def _acknowledge(self) -> None:
-        for ack in self._recording.acks() if self._recording is not None else ():
+        recording = self._recording
+        for ack in recording.acks() if recording is not None else ():
             self._ack.publish(codec.to_ack(ack))
 
     def _publish_status(self) -> None:
@@ -174,6 +177,11 @@ class LearnerNode(ShellNode):
             recording.intake.greet(env_id)
         self._recording = recording
         return loop
+
+    def _close_recording(self) -> None:
+        recording, self._recording = self._recording, None
+        if recording is not None:
+            recording.close()
 
     def _publish_policy(self, loop: TrainingLoop) -> None:
         self._policy.publish(codec.to_weights(loop.policy_weights(time.time())))

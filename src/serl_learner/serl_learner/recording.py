@@ -11,14 +11,14 @@ from typing import Any
 from serl_core.specs import EnvSpec, env_spec_to_json
 from serl_core.types import EpisodeSummary, Transition, TransitionAck
 
-from serl_learner.bag.reader import BagReader
+from serl_learner.bag.reader import TRANSITION, BagReader
 from serl_learner.bag.writer import BagWriter
 from serl_learner.intake import Intake, Receipt
 
 TRANSITION_TOPIC = "/transition"
 EPISODE_TYPE = "serl_msgs/msg/EpisodeSummary"
 TOPICS = {
-    TRANSITION_TOPIC: ("serl_msgs/msg/Transition", False),
+    TRANSITION_TOPIC: (TRANSITION, False),
     "/episode": (EPISODE_TYPE, False),
     "/controller_state": ("serl_msgs/msg/ControllerState", False),
     "/learner_status": ("serl_msgs/msg/LearnerStatus", False),
@@ -89,3 +89,8 @@ def read_episodes(path: str | Path) -> Iterator[EpisodeSummary]:
     reader = BagReader(path)
     for entry in reader.entries([EPISODE_TYPE]):
         yield codec.from_episode(reader.decode(entry))
+
+
+def count_transitions(path: str | Path) -> int:
+    """Return how many transitions a bag holds; BagError if it is no bag."""
+    return sum(1 for _ in BagReader(path).entries([TRANSITION]))

@@ -11,6 +11,7 @@ from serl_core.errors import ConfigError
 from serl_core.types import Transition
 
 from serl_learner.bag.reader import read_transitions
+from serl_learner.checkpoint import has_checkpoint
 from serl_learner.training_loop import TrainingLoop
 
 
@@ -49,9 +50,9 @@ def resume_run(loop: TrainingLoop, run: Path) -> dict[str, int]:
     """
     known: dict[str, int] = {}
     bag = run / "bag"
-    if not bag.exists():
-        return known
-    if any((run / "checkpoints").glob("*")):
+    if not any(bag.glob("*.mcap")):
+        return known  # nothing was acknowledged
+    if has_checkpoint(run):
         loop.restore(run)
     for transition in read_transitions(bag, loop.spec):
         loop.ingest(transition)
