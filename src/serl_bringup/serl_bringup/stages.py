@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from serl_core.types import EpisodeSummary
+from serl_learner.checkpoint import find_checkpoint
+from serl_learner.recording import count_transitions
 
 from serl_bringup import graph
 from serl_bringup.config import RunConfig
@@ -88,6 +90,8 @@ def train(
 ) -> TrainingResult:
     """Train until enough successes in a row, or until the time or the steps are used up.
 
+    The clock starts when the learner is ready: its networks are compiled before the first step.
+
     Args:
         task: Task with its parameters.
         folder: Run folder; an earlier part of the run found there is continued.
@@ -104,8 +108,13 @@ def train(
         .with_values("learner", out=str(folder.path), demos=str(demos or ""), seed=seed, pace=not real_time)
     )
     budget = run.train_minutes * 60.0 - spent_seconds
-    reason = ""
+    reason, launched = "", time.monotonic()
     with _running(graph.TRAIN, task, folder, "train") as (monitor, supervisor):
+
+        def starting() -> None:
+            report(RunStatus(stage="start of training", elapsed_s=time.monotonic() - launched, fraction=0.0))
+
+        _watch(monitor, supervisor, lambda: monitor.learner is not None, starting)
         began, noted = time.monotonic(), 0.0
 
         def elapsed() -> float:
@@ -141,10 +150,9 @@ def train(
 
         _watch(monitor, supervisor, done, show)
         seconds = spent_seconds + elapsed()
-        learner = monitor.learner
-    return TrainingResult(
-        seconds, learner.env_steps if learner else 0, learner.critic_updates if learner else 0, reason
-    )
+    # From the disk, since the learner's last pulse came before its last update.
+    updates = int(find_checkpoint(folder.path).name)
+    return TrainingResult(seconds, count_transitions(folder.bag), updates, reason)
 
 
 def evaluate(
