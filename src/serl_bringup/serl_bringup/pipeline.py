@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ def run_task(
         config = task.config("run", RunConfig)
         task.write(folder.parameters)
         choose_domain()
-        console.print(f"run folder: {folder.path}")
+        console.print(f"run folder: {folder.path}", soft_wrap=True)
         if quick:
             console.print("--quick: a taste of every stage; the policy will not be good")
         try:
@@ -65,7 +66,7 @@ def run_task(
                     task, folder, folder.path, folder.fresh_bag("eval"), config.eval_episodes, seed, progress.update
                 )
         except (KeyboardInterrupt, SerlError):
-            console.print(f"go on with: ./serl run {name} --resume '{folder.path}'")
+            console.print(f"go on with: ./serl run {name} --resume '{folder.path}'", soft_wrap=True)
             raise
         summary = {
             **_trial_figures(trials),
@@ -80,9 +81,9 @@ def run_task(
             "quick": quick,
             "versions": versions(),
         }
-        folder.write_summary(summary)
+        written = _write(folder, summary)
         _plots(task, folder, demos)
-        return summary
+        return written
 
 
 def record_demos(
@@ -129,8 +130,7 @@ def run_bc(
             "seed": seed,
             "versions": versions(),
         }
-        folder.write_summary(summary)
-        return summary
+        return _write(folder, summary)
 
 
 def run_eval(
@@ -158,8 +158,7 @@ def run_eval(
             "seed": seed,
             "versions": versions(),
         }
-        folder.write_summary(summary)
-        return summary
+        return _write(folder, summary)
 
 
 def _demonstrations(
@@ -168,10 +167,19 @@ def _demonstrations(
     from serl_learner.recording import read_episodes
 
     if config.demos and folder.finished("demos") is None:
-        folder.discard(folder.demos_bag)  # what an interrupted attempt left
-        stages.demonstrate(task, folder, folder.demos_bag, config.demos, seed, progress.update)
+        # An interrupted recording is continued, from other starting places than those it has.
+        begun = any(folder.demos_bag.glob("*.mcap"))
+        have = sum(e.success for e in read_episodes(folder.demos_bag)) if begun else 0
+        if have < config.demos:
+            missing = config.demos - have
+            stages.demonstrate(task, folder, folder.demos_bag, missing, seed + have, progress.update)
         folder.finish("demos", episodes=config.demos)
     return list(read_episodes(folder.demos_bag)) if config.demos else []
+
+
+def _write(folder: RunFolder, summary: dict[str, Any]) -> dict[str, Any]:
+    """Write the summary and return it as it is in the file, where a missing figure is null and not NaN."""
+    return dict(json.loads(folder.write_summary(summary).read_text()))
 
 
 def _cycle_time(episodes: Sequence[EpisodeSummary]) -> float:
