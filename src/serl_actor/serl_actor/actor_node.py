@@ -73,6 +73,7 @@ class ActorNode(ShellNode):
         self.release()
         spec = codec.from_description(message)
         self._spec = spec
+        self._answer = None  # another environment counts its steps from 0 again
         self._slot = WeightSlot(lambda weights: PolicyRunner(spec, weights), self._on_refused)
         if self._waiting is not None:
             self._slot.put(self._waiting)
