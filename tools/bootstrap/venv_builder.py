@@ -52,16 +52,11 @@ def make(
     with stage(f"making a virtual environment (Python {sys.version.split()[0]}, {what})"):
         if run([sys.executable, "-m", "venv", *options, str(state.venv)], log) != 0:
             raise diagnose(log)
-    count = sum(count_pins(file) for file in state.requirements)
-    with stage(f"installing {count} pinned packages (log: {log})"):
+    with stage(f"installing the pinned packages (log: {log})"):
         install(state, log, say)
     if not state.distro:
         patch_cmake(state.venv, Path(sysconfig.get_paths()["include"]), numpy_include(state))
         keep_one_type_support(state.venv)
-
-
-def count_pins(file: Path) -> int:
-    return sum("==" in line for line in file.read_text().splitlines())
 
 
 def install(state: State, log: Path, say: Callable[[str], None]) -> None:
