@@ -77,8 +77,9 @@ class InverseKinematics:
                 return q
             mujoco.mj_jacSite(model, data, jacobian[:3], jacobian[3:], self._site)
             J = jacobian[:, :ARM_JOINTS]
-            J_pinv = J.T @ np.linalg.inv(J @ J.T + 1e-6 * np.eye(6))
-            step = J_pinv @ error + 0.1 * (identity - J_pinv @ J) @ (q_rest - q)
+            # The projector is not damped: what a damped one lets through holds the tcp off its goal for good.
+            to_posture = (identity - np.linalg.pinv(J) @ J) @ (q_rest - q)
+            step = J.T @ np.linalg.solve(J @ J.T + 1e-6 * np.eye(6), error) + 0.1 * to_posture
             # A long step leaves the region in which the linearisation holds.
             q = np.clip(q + step * min(1.0, 0.3 / max(np.abs(step).max(), 1e-9)), self._lower, self._upper)
         raise ValueError(

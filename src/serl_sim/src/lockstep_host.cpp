@@ -27,7 +27,9 @@ namespace serl_sim
 namespace
 {
 
-constexpr double kWrenchTimeConstant = 0.01;  // [s] low-pass of the measured wrench, as a Franka's estimate has one
+// [s] Low-pass of the measured wrench, as an arm's estimate of it has one: the rigid shapes of a scene make impacts
+// of a few milliseconds that no real arm, pad and board would show.
+constexpr double kWrenchTimeConstant = 0.02;
 
 Eigen::Vector4d xyzw(const Eigen::Quaterniond & q) {return q.coeffs();}
 
@@ -254,7 +256,7 @@ private:
     std::copy_n(output.torque.data(), kJoints, data_->ctrl);
     mj_step2(model_.get(), data_.get());
     const Vector6 contact = contact_wrench();  // its contacts are overwritten by the next line
-    mj_step1(model_.get(), data_.get());                   // everything that depends on the state just reached
+    mj_step1(model_.get(), data_.get());  // everything that depends on the state just reached
     read_state();
     wrench_ += (1.0 - std::exp(-dt / kWrenchTimeConstant)) * (contact - wrench_);
     peak_force_ = std::max(peak_force_, wrench_.head<3>().norm());
