@@ -63,6 +63,7 @@ def test_only_the_type_support_in_use_stays_registered(tmp_path: Path) -> None:
             "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device",
             "disk is full",
         ),
+        (f"ERROR: No matching distribution found for {venv_builder.UV}", "registry cannot be reached"),
         ("ERROR: No matching distribution found for jaxlib==9.9", "no jaxlib==9.9 for Python"),
         ("ERROR: something quite new", "something quite new"),
     ],

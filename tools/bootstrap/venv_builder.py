@@ -103,7 +103,7 @@ def diagnose(log: Path) -> Failure:
     text = log.read_text(errors="replace")
     if FULL_DISK.search(text):
         cause = "the disk is full. Make room, or name a folder on another disk: SERL_HOME=DIR ./serl"
-    elif UNREACHABLE.search(text):
+    elif UNREACHABLE.search(text) or f"No matching distribution found for {UV}" in text:
         cause = (
             "the Python package registry cannot be reached. Check the network (or the proxy or mirror that "
             "pip is configured for) and run the same command again"
