@@ -32,7 +32,7 @@ def over_the_wire(message: Any) -> Any:
 
 
 def assert_same(left: Any, right: Any) -> None:
-    """Compare dataclasses field by field, arrays by value and type, NaN equal to NaN, stamps to a nanosecond."""
+    """Compare field by field: arrays by value and type, NaN equal to NaN, stamps to a nanosecond."""
     if dataclasses.is_dataclass(left):
         assert type(left) is type(right)
         for entry in dataclasses.fields(left):
@@ -66,7 +66,13 @@ def test_observation_with_images() -> None:
 def test_camera_images_are_ordinary_images() -> None:
     message = codec.to_observation(SPEC, random_observation(SPEC, rng()))
     image = message.images[0]
-    assert (image.header.frame_id, image.encoding, image.height, image.width, image.step) == ("camera", "rgb8", 8, 8, 24)
+    assert (image.header.frame_id, image.encoding, image.height, image.width, image.step) == (
+        "camera",
+        "rgb8",
+        8,
+        8,
+        24,
+    )
     assert len(image.data) == 8 * 8 * 3
 
 
@@ -107,14 +113,17 @@ def test_acknowledgement() -> None:
 
 def test_episode_summary() -> None:
     summary = EpisodeSummary(
-        task="t", env_id="e", episode_id=3, stamp=9.5, steps=20, undiscounted_return=1.5, success=True, duration=2.0,
-        human_steps=4, hold_steps=1, interventions=2, peak_force=13.25, policy_version=600, end_reason="success",
+        task="t", env_id="e", episode_id=3, stamp=9.5, steps=20, undiscounted_return=1.5, success=True,
+        duration=2.0, human_steps=4, hold_steps=1, interventions=2, peak_force=13.25, policy_version=600,
+        end_reason="success",
     )  # fmt: skip
     assert_same(summary, codec.from_episode(over_the_wire(codec.to_episode(summary))))
 
 
 def test_learner_status_with_figures_not_known_yet() -> None:
-    status = LearnerStatus("t", "training", 1, 2, 3, 4, 5, 6.5, 7.25, dropped=8, skipped_updates=9, temperature=0.125)
+    status = LearnerStatus(
+        "t", "training", 1, 2, 3, 4, 5, 6.5, 7.25, dropped=8, skipped_updates=9, temperature=0.125
+    )
     assert_same(status, codec.from_learner_status(over_the_wire(codec.to_learner_status(status, stamp=1.0))))
 
 
@@ -127,7 +136,12 @@ def test_description() -> None:
 def test_pose_keeps_position_and_quaternion_xyzw() -> None:
     pose = codec.to_pose(np.array([1.0, 2.0, 3.0]), np.array([0.1, 0.2, 0.3, 0.9]))
     assert (pose.position.x, pose.position.y, pose.position.z) == (1.0, 2.0, 3.0)
-    assert (pose.orientation.x, pose.orientation.y, pose.orientation.z, pose.orientation.w) == (0.1, 0.2, 0.3, 0.9)
+    assert (pose.orientation.x, pose.orientation.y, pose.orientation.z, pose.orientation.w) == (
+        0.1,
+        0.2,
+        0.3,
+        0.9,
+    )
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.1, 0.999999999, 0.9999999999, 2.0**31 - 1.5])
@@ -191,11 +205,11 @@ def test_an_image_of_another_encoding_is_refused() -> None:
 def test_arrays_whose_length_does_not_fit_their_shape_are_refused(spec: Any) -> None:
     message = observed()
     message.state[0].shape = [3]
-    with pytest.raises(SchemaError, match="position: .*2 numbers"):
+    with pytest.raises(SchemaError, match=r"position: .*2 numbers"):
         codec.from_observation(spec, message)
     message = observed()
     message.images[0].data = message.images[0].data[:-1]
-    with pytest.raises(SchemaError, match="camera: .*191"):
+    with pytest.raises(SchemaError, match=r"camera: .*191"):
         codec.from_observation(spec, message)
 
 
@@ -232,7 +246,10 @@ def test_a_transition_that_does_not_fit_is_refused(changes: dict, told: str) -> 
 
 @pytest.mark.parametrize(
     ("changes", "told"),
-    [({"reward": float("inf")}, "reward: contains NaN or infinity"), ({"discount": -0.1}, "discount must lie in")],
+    [
+        ({"reward": float("inf")}, "reward: contains NaN or infinity"),
+        ({"discount": -0.1}, "discount must lie in"),
+    ],
 )
 def test_a_transition_that_does_not_fit_is_not_sent(changes: dict, told: str) -> None:
     transition: Transition = dataclasses.replace(random_transition(SPEC, rng()), **changes)

@@ -27,7 +27,7 @@ def run_episode(environment: FakeEnvironment, seed: int) -> list[Observation]:
 def test_the_policy_reaches_the_goal_and_equal_seeds_give_equal_episodes() -> None:
     first, second = (run_episode(FakeEnvironment(image_size=8), seed=3) for _ in range(2))
     assert len(first) == len(second) > 3
-    for left, right in zip(first, second):
+    for left, right in zip(first, second, strict=True):
         np.testing.assert_array_equal(left.state["offset"], right.state["offset"])
         np.testing.assert_array_equal(left.images["camera"], right.images["camera"])
 

@@ -29,7 +29,14 @@ def test_defaults_stay_where_nothing_is_said() -> None:
 
 
 def test_every_setting_reads_back() -> None:
-    values = {"rate_hz": 20.0, "max_steps": 7, "verbose": True, "mode": "image", "box": [0.1, 0.2, 0.3], "keys": ["a"]}
+    values = {
+        "rate_hz": 20.0,
+        "max_steps": 7,
+        "verbose": True,
+        "mode": "image",
+        "box": [0.1, 0.2, 0.3],
+        "keys": ["a"],
+    }
     assert read(**values) == Config(20.0, 7, True, "image", (0.1, 0.2, 0.3), ("a",))
 
 
@@ -62,7 +69,7 @@ def test_yaml_reads_3e_minus_4_as_a_text_and_it_still_is_a_number() -> None:
     ],
 )
 def test_wrong_types_are_refused(values: dict, told: str) -> None:
-    with pytest.raises(ConfigError, match="^env.yaml: ") as caught:
+    with pytest.raises(ConfigError, match=r"^env\.yaml: ") as caught:
         read(**values)
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -101,7 +108,9 @@ def test_an_unknown_name_suggests_the_closest() -> None:
 
 
 def test_an_unknown_choice_suggests_the_closest() -> None:
-    with pytest.raises(ConfigError, match=r"must be one of state, image, got 'images' \(did you mean image\?\)"):
+    with pytest.raises(
+        ConfigError, match=r"must be one of state, image, got 'images' \(did you mean image\?\)"
+    ):
         read(mode="images")
 
 

@@ -22,7 +22,9 @@ def test_a_name_that_is_none_is_refused(name: str) -> None:
 
 
 def test_an_unknown_module_is_named() -> None:
-    with pytest.raises(ConfigError, match="reward 'serl_nowhere.pose:PoseReward': no module 'serl_nowhere'"):
+    with pytest.raises(
+        ConfigError, match=r"reward 'serl_nowhere\.pose:PoseReward': no module 'serl_nowhere'"
+    ):
         load("serl_nowhere.pose:PoseReward", "reward")
 
 
@@ -31,7 +33,9 @@ def test_an_unknown_class_suggests_the_closest() -> None:
         load("serl_core.testing.fakes:FakeEnviroment", "arm")
 
 
-def test_a_module_missing_inside_the_part_is_the_one_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_module_missing_inside_the_part_is_the_one_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "needs_more.py").write_text("import serl_absent_driver\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(ConfigError, match="no module 'serl_absent_driver'"):

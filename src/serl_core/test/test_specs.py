@@ -124,7 +124,9 @@ def test_a_spec_that_contradicts_itself_is_refused(changes: dict, told: str) -> 
         small_spec(**changes)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"state": 3}', "null", env_spec_to_json(small_spec())[:-9]])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"state": 3}', "null", env_spec_to_json(small_spec())[:-9]]
+)
 def test_a_text_that_is_no_spec_is_refused(text: str) -> None:
     with pytest.raises(SchemaError, match="not an environment specification"):
         env_spec_from_json(text)

@@ -36,8 +36,8 @@ FREE: dict[str, Any] = {
 class FakeArm:
     """An arm that is at its target at once, or does not move at all while `stuck`.
 
-    Everything about it, goal and forces included, is rigidly moved by X_BB0, so that tests can ask what depends
-    on where the base is.
+    Everything about it, goal and forces included, is rigidly moved by X_BB0, so that tests can ask what
+    depends on where the base is.
     """
 
     cameras = ("wrist_left", "wrist_right")
@@ -288,7 +288,11 @@ def test_a_fault_ends_the_episode_by_name_and_the_next_reset_restarts_the_arm() 
     assert len(arm.restarts) == 1
     arm.fault = "target not finite"
     result = environment.step(unit(0))
-    assert (result.terminated, result.truncated, result.end_reason) == (False, True, "fault: target not finite")
+    assert (result.terminated, result.truncated, result.end_reason) == (
+        False,
+        True,
+        "fault: target not finite",
+    )
     environment.reset(None)
     assert len(arm.restarts) == 2
 
@@ -333,7 +337,7 @@ def test_a_reset_first_retracts_straight_up() -> None:
     here = arm.X_BE
     environment.reset(0)
     up = arm.moves[-2]
-    np.testing.assert_allclose(up.position, here.position + [0, 0, 0.05], atol=1e-9)
+    np.testing.assert_allclose(up.position, here.position + np.array([0, 0, 0.05]), atol=1e-9)
     assert (up.rotation.inv() * here.rotation).magnitude() < 1e-9
 
 
@@ -381,7 +385,13 @@ def test_an_environment_needs_an_arm_and_a_reward() -> None:
 def test_the_fingerprint_follows_what_an_action_means() -> None:
     prints = {
         made(**changes)[1].spec.fingerprint
-        for changes in ({}, {"translation_scale": 0.02}, {"rotation_scale": 0.1}, {"rate_hz": 5.0}, {"obs": "image"})
+        for changes in (
+            {},
+            {"translation_scale": 0.02},
+            {"rotation_scale": 0.1},
+            {"rate_hz": 5.0},
+            {"obs": "image"},
+        )
     }
     assert len(prints) == 5
     same = dataclasses.replace(EnvConfig(task="fake"), seed=3, force_limit=20.0)

@@ -12,7 +12,15 @@ import numpy as np
 import pytest
 
 from serl_core.testing.fakes import FakeEnvironment, FakePolicy
-from serl_core.types import Action, EpisodeSummary, Intervention, Observation, Source, Transition, TransitionAck
+from serl_core.types import (
+    Action,
+    EpisodeSummary,
+    Intervention,
+    Observation,
+    Source,
+    Transition,
+    TransitionAck,
+)
 from serl_env_node.config import EnvConfig
 from serl_env_node.driver import EnvDriver, Outlets
 from serl_env_node.step_loop import StepLoop
@@ -129,7 +137,9 @@ def test_lockstep_runs_the_episodes_asked_for(rigs: Callable[..., Rig]) -> None:
 def test_only_successes_count_towards_max_successes(rigs: Callable[..., Rig]) -> None:
     rig = rigs(max_successes=1)
     rig.answer = lambda o: (
-        rig.act(o) if o.episode_id == 2 else rig.driver.put_action(Action(o.episode_id, o.step, 7, np.zeros(2)))
+        rig.act(o)
+        if o.episode_id == 2
+        else rig.driver.put_action(Action(o.episode_id, o.step, 7, np.zeros(2)))
     )
     rig.start().finish()
     assert [e.success for e in rig.episodes] == [False, False, True]
@@ -221,7 +231,9 @@ def test_lockstep_heeds_a_person_with_the_actor_dead(rigs: Callable[..., Rig]) -
     assert {(t.source, t.source_detail) for t in rig.sent} == {(Source.HUMAN, "spacemouse")}
 
 
-def test_lockstep_with_an_operator_waits_for_its_word_even_if_it_is_hands_off(rigs: Callable[..., Rig]) -> None:
+def test_lockstep_with_an_operator_waits_for_its_word_even_if_it_is_hands_off(
+    rigs: Callable[..., Rig],
+) -> None:
     rig = rigs(operator=True)
     rig.start()
     rig.until(lambda: len(rig.asked) >= 2)
@@ -301,7 +313,9 @@ def test_real_time_does_not_go_on_with_a_word_that_grew_old(rigs: Callable[..., 
 
 
 @pytest.mark.parametrize("settings", [{}, {"real_time_factor": 2.0, "action_timeout_s": 10.0}])
-def test_a_reset_ends_the_episode_even_if_no_answer_ever_comes(rigs: Callable[..., Rig], settings: dict) -> None:
+def test_a_reset_ends_the_episode_even_if_no_answer_ever_comes(
+    rigs: Callable[..., Rig], settings: dict
+) -> None:
     rig = rigs(**settings)
     rig.answer = lambda o: rig.act(o) if o.step < 3 else None
     rig.start()

@@ -63,7 +63,9 @@ def test_a_twist_does_not_depend_on_where_the_tcp_is() -> None:
     turned = Rotation.from_euler("z", 90, degrees=True)
     V_BE = np.array([1.0, 0.0, 0.0, 0.0, 0.0, 2.0])
     for position in (np.zeros(3), np.array([5.0, -3.0, 1.0])):
-        np.testing.assert_allclose(twist_in_tcp(Pose(position, turned), V_BE), [0, -1, 0, 0, 0, 2], atol=1e-15)
+        np.testing.assert_allclose(
+            twist_in_tcp(Pose(position, turned), V_BE), [0, -1, 0, 0, 0, 2], atol=1e-15
+        )
 
 
 def test_displacement_is_along_the_frames_own_axes_and_about_its_own_origin() -> None:
@@ -72,7 +74,9 @@ def test_displacement_is_along_the_frames_own_axes_and_about_its_own_origin() ->
     np.testing.assert_allclose(moved.position, [1.0, 2.1, 3.0], atol=1e-15)
     turned = displaced(X_BT, np.array([0.0, 0.0, 0.0, 0.3, 0.0, 0.0]))
     np.testing.assert_array_equal(turned.position, X_BT.position)
-    np.testing.assert_allclose((turned.rotation * X_BT.rotation.inv()).as_rotvec(), [0.0, 0.3, 0.0], atol=1e-15)
+    np.testing.assert_allclose(
+        (turned.rotation * X_BT.rotation.inv()).as_rotvec(), [0.0, 0.3, 0.0], atol=1e-15
+    )
 
 
 @pytest.mark.parametrize("seed", SEEDS)

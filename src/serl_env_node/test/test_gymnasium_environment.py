@@ -31,10 +31,19 @@ class CountingWorld(gymnasium.Env):
         assert self.action_space.contains(action)
         self.actions.append(action)
         self.count += 1
-        return self._observation(), float(self.count), self.count == 3, self.count == 2, {"is_success": self.count == 3}
+        return (
+            self._observation(),
+            float(self.count),
+            self.count == 3,
+            self.count == 2,
+            {"is_success": self.count == 3},
+        )
 
     def _observation(self) -> dict:
-        return {"count": np.array([self.count], np.float32), "camera": np.full((4, 5, 3), self.count, np.uint8)}
+        return {
+            "count": np.array([self.count], np.float32),
+            "camera": np.full((4, 5, 3), self.count, np.uint8),
+        }
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +56,12 @@ def test_pendulum_is_served_by_its_id() -> None:
     environment = make_environment(EnvConfig(env_id="Pendulum-v1", max_steps=200))
     assert isinstance(environment, GymnasiumEnvironment)
     spec = environment.spec
-    assert (spec.task, spec.action_size, spec.max_steps, spec.policy_keys) == ("Pendulum-v1", 1, 200, ("state",))
+    assert (spec.task, spec.action_size, spec.max_steps, spec.policy_keys) == (
+        "Pendulum-v1",
+        1,
+        200,
+        ("state",),
+    )
     assert spec.step_seconds == 0.05
     assert [(a.name, a.shape) for a in spec.state] == [("state", (3,))]
     state, images = environment.reset(0)

@@ -1,5 +1,5 @@
 # Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
-"""Nothing acknowledged is lost, nothing unacknowledged is forgotten, whatever happens to messages and receiver."""
+"""What is not acknowledged is not forgotten, whatever happens to messages and receiver."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,7 +81,9 @@ EVENT = st.one_of(st.tuples(st.just("step"), FATE), st.tuples(st.just("ack"), FA
 
 
 @given(st.lists(EVENT, max_size=60), st.lists(FATE, max_size=200))
-def test_everything_reaches_the_disk_once_and_in_order(events: list[tuple[str, str]], fates: list[str]) -> None:
+def test_everything_reaches_the_disk_once_and_in_order(
+    events: list[tuple[str, str]], fates: list[str]
+) -> None:
     outbox: Outbox[int] = Outbox()
     receiver, sent = Receiver(), 0
     resend_fates = iter(fates)

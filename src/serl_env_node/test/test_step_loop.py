@@ -39,7 +39,9 @@ def answer(loop: StepLoop, data: Any = (0.5, -0.5), version: int = 7) -> Action:
 
 def word(loop: StepLoop, data: Any = (-1.0, 1.0), active: bool = True) -> Intervention:
     assert loop.observation is not None
-    return Intervention("spacemouse", loop.observation.episode_id, loop.observation.step, active, np.array(data))
+    return Intervention(
+        "spacemouse", loop.observation.episode_id, loop.observation.step, active, np.array(data)
+    )
 
 
 def test_an_episode_is_an_unbroken_row_that_ends_in_success() -> None:
@@ -57,9 +59,16 @@ def test_an_episode_is_an_unbroken_row_that_ends_in_success() -> None:
     assert [t.first_observation is not None for t in row] == [True] + [False] * (len(row) - 1)
     assert row[0].first_observation is not None
     assert (row[0].first_observation.step, row[0].first_observation.stamp) == (0, 0.0)
-    assert (row[-1].discount, row[-1].success, row[-1].reward, row[-1].reward_source) == (0.0, True, 1.0, "reach")
+    assert (row[-1].discount, row[-1].success, row[-1].reward, row[-1].reward_source) == (
+        0.0,
+        True,
+        1.0,
+        "reach",
+    )
     assert {t.discount for t in row[:-1]} == {1.0}
-    assert {(t.task, t.env_id, t.source, t.policy_version) for t in row} == {("fake_reach", "env-1", Source.POLICY, 7)}
+    assert {(t.task, t.env_id, t.source, t.policy_version) for t in row} == {
+        ("fake_reach", "env-1", Source.POLICY, 7)
+    }
     assert loop.summary().end_reason == "success"
 
 
@@ -128,7 +137,8 @@ def test_an_answer_to_another_observation_is_a_hold(episode_id: int, step: int) 
 
 
 @pytest.mark.parametrize(
-    ("data", "reason"), [([np.nan, 0], "NaN"), ([np.inf, 0], "infinity"), ([0.0], "expected 2"), ([0] * 6, "expected 2")]
+    ("data", "reason"),
+    [([np.nan, 0], "NaN"), ([np.inf, 0], "infinity"), ([0.0], "expected 2"), ([0] * 6, "expected 2")],
 )
 def test_an_unusable_action_is_a_hold(data: list, reason: str) -> None:
     loop = started()
@@ -145,7 +155,11 @@ def test_too_large_an_action_is_recorded_as_executed() -> None:
 def test_a_person_overrides_the_policy() -> None:
     loop = started()
     transition = loop.step(loop.decide(answer(loop), word(loop)))
-    assert (transition.source, transition.source_detail, transition.policy_version) == (Source.HUMAN, "spacemouse", 0)
+    assert (transition.source, transition.source_detail, transition.policy_version) == (
+        Source.HUMAN,
+        "spacemouse",
+        0,
+    )
     np.testing.assert_array_equal(transition.action, [-1.0, 1.0])
 
 

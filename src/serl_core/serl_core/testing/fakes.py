@@ -150,7 +150,7 @@ class FakePolicy:
 def random_observation(
     spec: EnvSpec, rng: np.random.Generator, episode_id: int = 0, step: int = 0, stamp: float | None = None
 ) -> Observation:
-    """Return an observation with random numbers that fit `spec`; `stamp` None: the step's time in its episode [s]."""
+    """Return a random observation that fits `spec`; `stamp` None: the step's time in its episode [s]."""
     return Observation(
         episode_id=episode_id,
         step=step,
@@ -175,7 +175,7 @@ def random_transition(
     last: bool = False,
     success: bool = False,
 ) -> Transition:
-    """Return a transition with random arrays that fit `spec`; a hold has the zero action, as the step loop records it.
+    """Return a random transition that fits `spec`; a hold has the zero action, as the step loop records it.
 
     The first observation is there exactly where `step` is 0.
     """
@@ -215,8 +215,8 @@ def random_episode(
 ) -> list[Transition]:
     """Return an unbroken episode of `length` transitions.
 
-    Sequences and steps rise by one. With `success` the last step is rewarded with 1 and terminates (discount 0);
-    without it the episode times out (discount 1).
+    Sequences and steps rise by one. With `success` the last step is rewarded with 1 and terminates
+    (discount 0); without it the episode times out (discount 1).
     """
     return [
         random_transition(
