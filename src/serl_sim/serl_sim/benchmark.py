@@ -17,8 +17,8 @@ CYCLES = 100
 def benchmark_steps(seconds: float = 5.0) -> dict[str, float]:
     """Time 10 Hz environment steps (100 cycles of physics and law) on one thread, without cameras.
 
-    Half of the time the arm moves freely above the socket, half of it the plug is pressed into the socket's floor
-    and walls, which is the dearest contact that the task has.
+    Half of the time the arm moves freely above the socket, half of it the plug presses on the socket's
+    floor and walls, which is the dearest contact that the task has.
 
     Args:
         seconds: Wall-clock time to spend, > 0 [s].
@@ -47,8 +47,8 @@ def benchmark_steps(seconds: float = 5.0) -> dict[str, float]:
             steps += 1
         return steps / elapsed
 
-    free = rate(goal + [0, 0, 0.05], np.array([0.01, 0.01, 0.01]))
-    contact = rate(goal - [0, 0, 0.003], np.array([0.002, 0.002, 0.001]))
+    free = rate(goal + np.array([0, 0, 0.05]), np.array([0.01, 0.01, 0.01]))
+    contact = rate(goal - np.array([0, 0, 0.003]), np.array([0.002, 0.002, 0.001]))
     mean = 2 / (1 / free + 1 / contact)
     return {
         "free_steps_per_s": free,

@@ -49,7 +49,8 @@ class WristCameras:
         model = scene.model
         if height > model.vis.global_.offheight or width > model.vis.global_.offwidth:
             raise SerlError(
-                f"images of {width} x {height} exceed {model.vis.global_.offwidth} x {model.vis.global_.offheight}"
+                f"images of {width} x {height} exceed the scene's "
+                f"{model.vis.global_.offwidth} x {model.vis.global_.offheight}"
             )
         self._gl = _off_screen_context(width, height)
         self._gl.make_current()
@@ -79,7 +80,13 @@ class WristCameras:
         images = {}
         for key, view in self._views.items():
             mujoco.mjv_updateScene(
-                self._model, self._data, self._option, None, view, mujoco.mjtCatBit.mjCAT_ALL.value, self._shapes
+                self._model,
+                self._data,
+                self._option,
+                None,
+                view,
+                mujoco.mjtCatBit.mjCAT_ALL.value,
+                self._shapes,
             )
             mujoco.mjr_render(self._rectangle, self._shapes, self._context)
             mujoco.mjr_readPixels(self._pixels, None, self._rectangle, self._context)
@@ -111,12 +118,14 @@ def off_screen_backend() -> str:
 
 def _off_screen_context(width: int, height: int) -> Any:
     backend = off_screen_backend()
-    # PyOpenGL binds to one platform for the life of the process, so it must be the right one at its first import.
+    # PyOpenGL binds to one platform for the life of the process: name the right one before
+    # its first import.
     os.environ.setdefault("PYOPENGL_PLATFORM", backend)
     try:
         return importlib.import_module(f"mujoco.{backend}").GLContext(width, height)
-    except Exception as error:  # PyOpenGL reports a missing library as AttributeError, OSError, ImportError, ...
-        raise SerlError(f"{_NO_GL} ({backend}: {str(error).splitlines()[0] if str(error) else error!r})") from error
+    except Exception as error:  # a missing library may come as ImportError, OSError, AttributeError, ...
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise SerlError(f"{_NO_GL} ({backend}: {reason})") from error
 
 
 def _load(name: str) -> ctypes.CDLL | None:
@@ -135,6 +144,7 @@ def _egl_has_device() -> bool:
     address = library.eglGetProcAddress(b"eglQueryDevicesEXT")
     if not address:
         return False
-    query = ctypes.CFUNCTYPE(ctypes.c_uint, ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(ctypes.c_int))(address)
+    signature = ctypes.CFUNCTYPE(ctypes.c_uint, ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(ctypes.c_int))
+    query = signature(address)
     count = ctypes.c_int(0)
     return bool(query(0, None, ctypes.byref(count))) and count.value > 0

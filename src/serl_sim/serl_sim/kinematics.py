@@ -13,8 +13,8 @@ ARM_JOINTS = 7
 class InverseKinematics:
     """Damped least squares on the tcp site E, with the redundant joint drawn towards the starting posture.
 
-    Per iteration: q += J^T (J J^T + d^2 I)^-1 e + N (q_init - q), e the tcp error (linear [m], angular [rad]) in base
-    axes, N the null-space projector of J; positions stay inside the joint limits.
+    Per iteration: q += J^T (J J^T + d^2 I)^-1 e + N (q_init - q), e the tcp error (linear [m], angular
+    [rad]) in base axes, N the null-space projector of J; positions stay inside the joint limits.
 
     Args:
         model: a model whose first seven joints are the arm.
@@ -55,8 +55,12 @@ class InverseKinematics:
         target = np.asarray(position, dtype=np.float64).reshape(3)
         quaternion_wxyz = np.roll(np.asarray(quaternion_xyzw, dtype=np.float64).reshape(4), 1)
         q_rest = np.array(q_init, dtype=np.float64).reshape(ARM_JOINTS)
-        if not (np.isfinite(target).all() and np.isfinite(q_rest).all() and np.linalg.norm(quaternion_wxyz) > 1e-6):
-            raise ValueError("inverse kinematics needs a finite position, a unit quaternion and finite joint positions")
+        if not (
+            np.isfinite(target).all() and np.isfinite(q_rest).all() and np.linalg.norm(quaternion_wxyz) > 1e-6
+        ):
+            raise ValueError(
+                "inverse kinematics needs a finite position, a unit quaternion and finite joint positions"
+            )
         mujoco.mju_normalize4(quaternion_wxyz)
 
         model, data = self._model, self._data

@@ -17,8 +17,8 @@ CYCLE_SECONDS = 0.001
 class LockstepHost:
     """One arm in one scene. The GIL is released while it steps; one thread at a time may use it.
 
-    Each cycle of 1 ms reads the state, updates the impedance law, applies its torques and steps the physics: the
-    same sequence of calls after `reset` gives bit-equal results.
+    Each cycle of 1 ms reads the state, updates the impedance law, applies its torques and steps the physics:
+    the same sequence of calls after `reset` gives bit-equal results.
 
     Args:
         scene: What to simulate.
@@ -33,7 +33,7 @@ class LockstepHost:
         self.reset(scene.q_home)
 
     def reset(self, q: ArrayLike) -> Snapshot:
-        """Start at rest at joint positions (7,) [rad], the law's reference at the pose there; time is zero."""
+        """Start at rest at joint positions (7,) [rad], with the law's reference there and time zero."""
         return self._host.reset(np.asarray(q, np.float64))
 
     def step(
@@ -46,7 +46,10 @@ class LockstepHost:
         """
         wrench = np.zeros(6) if feed_forward is None else np.asarray(feed_forward, np.float64)
         return self._host.step(
-            np.asarray(target_position, np.float64), np.asarray(target_quaternion_xyzw, np.float64), cycles, wrench
+            np.asarray(target_position, np.float64),
+            np.asarray(target_quaternion_xyzw, np.float64),
+            cycles,
+            wrench,
         )
 
     def move_to(self, position: ArrayLike, quaternion_xyzw: ArrayLike, duration: float) -> Snapshot:
@@ -55,8 +58,10 @@ class LockstepHost:
             np.asarray(position, np.float64), np.asarray(quaternion_xyzw, np.float64), float(duration)
         )
 
-    def solve_ik(self, position: ArrayLike, quaternion_xyzw: ArrayLike, q_init: ArrayLike) -> NDArray[np.float64]:
-        """Return joint positions (7,) [rad] near `q_init` that put the tcp at a pose; ValueError if out of reach."""
+    def solve_ik(
+        self, position: ArrayLike, quaternion_xyzw: ArrayLike, q_init: ArrayLike
+    ) -> NDArray[np.float64]:
+        """Return joint positions (7,) [rad] near `q_init` for a tcp pose; ValueError if out of reach."""
         return self._kinematics.solve(position, quaternion_xyzw, q_init)
 
     def set_gains(self, gains: ImpedanceGains) -> None:
@@ -70,7 +75,8 @@ class LockstepHost:
     def trace(self) -> dict[str, NDArray]:
         """Return the 1 kHz log of the last `step` or `move_to`, as the paper's Fig. 5 needs it.
 
-        Arrays of n rows by name: time, flags, {measured,commanded,smoothed,clipped}_{position,quaternion_xyzw},
+        Arrays of n rows by name: time, flags,
+        {measured,commanded,smoothed,clipped}_{position,quaternion_xyzw},
         error, wrench, external_wrench, torque.
         """
         return self._host.trace()

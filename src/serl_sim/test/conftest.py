@@ -3,7 +3,6 @@
 
 import pytest
 from serl_controllers import ImpedanceGains
-
 from serl_sim import LockstepHost
 from serl_sim.scenes.pcb_insertion import build
 

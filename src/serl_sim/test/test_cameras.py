@@ -2,7 +2,6 @@
 import numpy as np
 import pytest
 from serl_core.errors import SerlError
-
 from serl_sim import cameras
 
 
@@ -34,7 +33,7 @@ def test_images_follow_the_arm(wrist_cameras, host, scene):
     host.reset(scene.q_home)
     before = wrist_cameras.render(host)
     again = wrist_cameras.render(host)
-    host.move_to(scene.goal_position + [0.03, 0, 0.05], scene.goal_quaternion_xyzw, 1.0)
+    host.move_to(scene.goal_position + np.array([0.03, 0, 0.05]), scene.goal_quaternion_xyzw, 1.0)
     after = wrist_cameras.render(host)
     for name in before:
         np.testing.assert_array_equal(before[name], again[name])

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 from serl_controllers import Flag, ImpedanceGains
-
 from serl_sim import LockstepHost, benchmark_steps
 
 BESIDE_SOCKET = np.array([0.03, 0.03, 0.0])  # from the goal: over bare board
@@ -20,12 +19,15 @@ def deepest_penetration(scene, snapshot):
 
 
 def press_on_board(host, scene, depth=0.05):
-    """From rest 5 mm over the board, command a target far inside of it; return the host's trace of the last second."""
+    """From 5 mm over the board aim far inside of it; return the last second's trace and the peak force."""
     over = scene.goal_position + BESIDE_SOCKET
     host.reset(scene.q_home)
-    host.move_to(over + [0, 0, 0.005], scene.goal_quaternion_xyzw, 1.0)
-    host.step(over + [0, 0, 0.005], scene.goal_quaternion_xyzw, 500)
-    peak = max(host.step(over - [0, 0, depth], scene.goal_quaternion_xyzw, 1000).peak_force for _ in range(2))
+    host.move_to(over + np.array([0, 0, 0.005]), scene.goal_quaternion_xyzw, 1.0)
+    host.step(over + np.array([0, 0, 0.005]), scene.goal_quaternion_xyzw, 500)
+    peak = max(
+        host.step(over - np.array([0, 0, depth]), scene.goal_quaternion_xyzw, 1000).peak_force
+        for _ in range(2)
+    )
     return host.trace(), peak
 
 
@@ -39,19 +41,21 @@ def test_arm_holds_still_where_it_is_told_to(host, scene):
 
 
 def test_arm_follows_its_target_in_free_space(host, scene):
-    target = scene.goal_position + [0.04, -0.05, 0.06]
+    target = scene.goal_position + np.array([0.04, -0.05, 0.06])
     orientation = (Rotation.from_euler("z", 0.2) * Rotation.from_quat(scene.goal_quaternion_xyzw)).as_quat()
     host.reset(scene.q_home)
     host.move_to(target, orientation, 1.0)
     end = host.step(target, orientation, 1500)
     np.testing.assert_allclose(end.position, target, atol=2e-4)
-    assert (Rotation.from_quat(end.quaternion_xyzw).inv() * Rotation.from_quat(orientation)).magnitude() < 2e-3
+    assert (
+        Rotation.from_quat(end.quaternion_xyzw).inv() * Rotation.from_quat(orientation)
+    ).magnitude() < 2e-3
     np.testing.assert_allclose(end.target_position, target, atol=1e-12)
 
 
 def test_twist_is_the_rate_of_the_pose(host, scene):
     host.reset(scene.q_home)
-    target = scene.goal_position + [0.03, 0.02, 0.05]
+    target = scene.goal_position + np.array([0.03, 0.02, 0.05])
     end = host.step(target, scene.goal_quaternion_xyzw, 100)
     positions = host.trace()["measured_position"]
     np.testing.assert_allclose(end.twist[:3], (positions[-1] - positions[-2]) / 0.001, atol=2e-3)
@@ -71,7 +75,9 @@ def test_contact_force_is_bounded_by_the_reference_limit(host, scene):
     # Fig. 5, left: the clipped target stays within the limit of the tcp while the commanded one is 5 cm away.
     lead = trace["clipped_position"][-1] - trace["measured_position"][-1]
     assert abs(lead[2]) <= gains.error_max[2] + 1e-4
-    assert trace["commanded_position"][-1, 2] - trace["measured_position"][-1, 2] == pytest.approx(-0.05, abs=1e-3)
+    assert trace["commanded_position"][-1, 2] - trace["measured_position"][-1, 2] == pytest.approx(
+        -0.05, abs=1e-3
+    )
 
 
 def test_half_the_limit_is_half_the_force(scene):
@@ -83,7 +89,7 @@ def test_half_the_limit_is_half_the_force(scene):
 
 
 def test_measured_wrench_balances_the_commanded_one(host, scene):
-    """At rest what the board does to the tool is the negative of what the law asks for, in force and torque."""
+    """At rest what the board does to the tool is the negative of what the law asks for."""
     trace, _ = press_on_board(host, scene)
     balance = trace["external_wrench"][-200:].mean(0) + trace["wrench"][-200:].mean(0)
     np.testing.assert_allclose(balance[:3], 0, atol=0.5)
@@ -93,7 +99,7 @@ def test_measured_wrench_balances_the_commanded_one(host, scene):
 def test_nothing_penetrates_under_load(host, scene):
     rng = np.random.default_rng(0)
     host.reset(scene.q_home)
-    host.move_to(scene.goal_position + [0, 0, 0.02], scene.goal_quaternion_xyzw, 1.0)
+    host.move_to(scene.goal_position + np.array([0, 0, 0.02]), scene.goal_quaternion_xyzw, 1.0)
     deepest = 0.0
     for _ in range(60):
         target = scene.goal_position + rng.uniform([-0.006, -0.006, -0.02], [0.006, 0.006, 0.012])
@@ -112,7 +118,9 @@ def test_same_calls_give_bit_equal_results(scene):
         for _ in range(20):
             target = scene.goal_position + rng.uniform([-0.01, -0.01, -0.01], [0.01, 0.01, 0.03])
             s = host.step(target, scene.goal_quaternion_xyzw, 100)
-            log.append(np.concatenate([[s.time], s.q, s.dq, s.torque, s.position, s.twist, s.wrench, [s.peak_force]]))
+            log.append(
+                np.concatenate([[s.time], s.q, s.dq, s.torque, s.position, s.twist, s.wrench, [s.peak_force]])
+            )
         return np.array(log)
 
     host = LockstepHost(scene, ImpedanceGains.compliant())
@@ -142,7 +150,7 @@ def test_feed_forward_wrench_pushes(host, scene):
 
 
 def test_move_to_is_a_minimum_jerk_motion_of_the_target(host, scene):
-    target = scene.goal_position + [0, 0, 0.05]
+    target = scene.goal_position + np.array([0, 0, 0.05])
     start = host.reset(scene.q_home)
     host.move_to(target, scene.goal_quaternion_xyzw, 0.8)
     trace = host.trace()
@@ -182,7 +190,7 @@ def test_gains_can_change_between_steps(host, scene):
 
 
 def test_solve_ik_starts_an_episode_at_a_pose(host, scene):
-    position = scene.goal_position + [0.03, -0.04, 0.05]
+    position = scene.goal_position + np.array([0.03, -0.04, 0.05])
     snapshot = host.reset(host.solve_ik(position, scene.goal_quaternion_xyzw, scene.q_home))
     np.testing.assert_allclose(snapshot.position, position, atol=2e-6)
     np.testing.assert_allclose(snapshot.target_position, position, atol=2e-6)

@@ -53,7 +53,9 @@ def test_gravity_is_compensated_on_the_whole_arm_and_tool(scene):
 
 def test_home_is_above_the_goal_and_inside_the_joint_limits(scene):
     data = posed(scene, scene.q_home)
-    np.testing.assert_allclose(data.site(scene.tcp_site).xpos, scene.goal_position + [0, 0, 0.08], atol=1e-5)
+    np.testing.assert_allclose(
+        data.site(scene.tcp_site).xpos, scene.goal_position + np.array([0, 0, 0.08]), atol=1e-5
+    )
     np.testing.assert_allclose(data.site(scene.tcp_site).xmat.reshape(3, 3)[:, 2], [0, 0, -1], atol=1e-5)
     lower, upper = scene.model.jnt_range.T
     assert (scene.q_home > lower + 0.1).all() and (scene.q_home < upper - 0.1).all()
@@ -62,17 +64,17 @@ def test_home_is_above_the_goal_and_inside_the_joint_limits(scene):
 @pytest.mark.parametrize("yaw", [0.0, 0.5])
 @pytest.mark.parametrize("clearance", [0.0001, 0.0003, 0.002])
 def test_clearance_is_the_gap_between_plug_and_socket(clearance, yaw):
-    """The plug touches a wall as soon as it is off centre by half the clearance, in both directions, and not before."""
+    """The plug touches a wall when it is off centre by half the clearance, and not before."""
     scene = build(PcbInsertionConfig(clearance_m=clearance, socket_yaw=yaw))
     half_way = SOCKET_DEPTH_M / 2
     for axis in ([1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0]):
         direction = np.array(axis, dtype=float)
-        assert contacts_at(scene, direction * (0.5 * clearance - 2e-5) + [0, 0, half_way]) == 0
-        assert contacts_at(scene, direction * (0.5 * clearance + 2e-5) + [0, 0, half_way]) > 0
+        assert contacts_at(scene, direction * (0.5 * clearance - 2e-5) + np.array([0, 0, half_way])) == 0
+        assert contacts_at(scene, direction * (0.5 * clearance + 2e-5) + np.array([0, 0, half_way])) > 0
 
 
 def test_the_lead_in_is_as_wide_as_stated(scene):
-    """Just below the rim's level a plug off by nearly the chamfer is free; by more than the chamfer it is not."""
+    """Just below the rim a plug off by nearly the chamfer is free; off by more it is not."""
     gap = 0.00015
     for axis, size in (([1, 0, 0], PLUG_SIZE_M[0]), ([0, 1, 0], PLUG_SIZE_M[1])):
         assert size > 2 * CHAMFER_M
@@ -119,7 +121,9 @@ def test_inverse_kinematics_reaches_random_poses(scene):
     rng = np.random.default_rng(1)
     for _ in range(20):
         position = scene.goal_position + rng.uniform([-0.05, -0.05, 0.03], [0.05, 0.05, 0.06])
-        orientation = Rotation.from_rotvec(rng.uniform(-0.2, 0.2, 3)) * Rotation.from_quat(scene.goal_quaternion_xyzw)
+        orientation = Rotation.from_rotvec(rng.uniform(-0.2, 0.2, 3)) * Rotation.from_quat(
+            scene.goal_quaternion_xyzw
+        )
         data = posed(scene, solver.solve(position, orientation.as_quat(), scene.q_home))
         np.testing.assert_allclose(data.site(scene.tcp_site).xpos, position, atol=2e-6)
         measured = Rotation.from_matrix(data.site(scene.tcp_site).xmat.reshape(3, 3))

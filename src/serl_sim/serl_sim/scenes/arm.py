@@ -1,9 +1,9 @@
 # Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
 """A seven-joint torque-controlled arm like the Franka FR3, made of plain shapes.
 
-Kinematics, joint limits and torque limits: Franka Robotics, FR3 data sheet (modified Denavit-Hartenberg parameters
-after Craig). Inertias: C. Gaz et al., "Dynamic Identification of the Franka Emika Panda Robot With Retrieval of
-Feasible Parameters Using Penalty-Based Optimization", IEEE RA-L 4(4), 2019.
+Kinematics, joint limits and torque limits: Franka Robotics, FR3 data sheet (modified Denavit-Hartenberg
+parameters after Craig). Inertias: C. Gaz et al., "Dynamic Identification of the Franka Emika Panda Robot With
+Retrieval of Feasible Parameters Using Penalty-Based Optimization", IEEE RA-L 4(4), 2019.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _GREY = (0.35, 0.36, 0.38, 1.0)
 
 @dataclass(frozen=True)
 class _Joint:
-    """One row of the data sheet: a [m], d [m], alpha [rad] (Craig), limits [rad], torque [Nm], then its link."""
+    """One row of the data sheet: a, d [m], alpha [rad] (Craig), limits [rad], torque [Nm]; then its link."""
 
     a: float
     d: float
@@ -37,7 +37,8 @@ class _Joint:
     damping: float  # [Nm s/rad]
     mass: float  # [kg]
     com: tuple[float, float, float]  # in the link frame [m]
-    inertia: tuple[float, float, float, float, float, float]  # xx yy zz xy xz yz about the centre of mass [kg m^2]
+    # xx yy zz xy xz yz about the centre of mass [kg m^2]
+    inertia: tuple[float, float, float, float, float, float]
     # Capsules of the link's look: start, end, radius [m] in the link frame.
     shapes: tuple[tuple[tuple[float, float, float], tuple[float, float, float], float], ...]
 
@@ -57,7 +58,8 @@ _JOINTS = (
     _Joint(0.0825, 0.0, _QUARTER, -3.0421, -0.1518, 87.0, 0.1, 0.5, 3.587895, (-0.05317, 0.104419, 0.027454),
            (0.025853, 0.019552, 0.028323, 0.007796, -0.001332, 0.008641),
            (((-0.0825, 0.08, 0), (-0.0825, 0.13, 0), 0.058),)),
-    _Joint(-0.0825, 0.384, -_QUARTER, -2.8065, 2.8065, 12.0, 0.05, 0.2, 1.225946, (-0.011953, 0.041065, -0.038437),
+    _Joint(-0.0825, 0.384, -_QUARTER, -2.8065, 2.8065, 12.0, 0.05, 0.2, 1.225946,
+           (-0.011953, 0.041065, -0.038437),
            (0.035549, 0.029474, 0.008627, -0.002117, -0.004037, 0.000229),
            (((0, 0, -0.26), (0, 0, -0.2), 0.055), ((0, 0.07, -0.16), (0, 0.06, 0.0), 0.04))),
     _Joint(0.0, 0.0, _QUARTER, 0.5445, 4.5169, 12.0, 0.05, 0.2, 1.666555, (0.060149, -0.014117, -0.010517),
@@ -152,7 +154,7 @@ def add_arm(spec: mujoco.MjSpec) -> mujoco.MjsBody:
 
 
 def add_closed_fingers(hand: mujoco.MjsBody, width: float, tip_z: float) -> None:
-    """Add two fingers that hold something `width` [m] thick along the hand's y, ending at `tip_z` [m] on its z."""
+    """Add two fingers that hold something `width` [m] thick along the hand's y and end at `tip_z` [m]."""
     for side, name in ((1, "left"), (-1, "right")):
         finger = hand.add_body(name=f"{name}_finger", pos=[0, side * width / 2, 0], gravcomp=1)
         finger.add_geom(

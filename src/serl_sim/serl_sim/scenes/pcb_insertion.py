@@ -27,7 +27,7 @@ TCP_SITE = "tcp"
 PLUG_GEOM = "plug"
 CAMERAS = ("wrist_1", "wrist_2")
 
-# Collision masks: the plug meets the socket, the board and the table; nothing else is tested, which keeps a step fast.
+# Collision masks: the plug meets the socket, the board and the table; nothing else, which keeps a step fast.
 _PLUG_MASK = {"contype": 1, "conaffinity": 0}
 _FIXED_MASK = {"contype": 0, "conaffinity": 1}
 _NO_CONTACT = {"contype": 0, "conaffinity": 0}
@@ -38,10 +38,10 @@ class PcbInsertionConfig:
     """Parameters of the scene.
 
     Attributes:
-        clearance_m: width of the socket's opening minus that of the plug, in both directions, in (0, 0.005] [m];
-            a centred plug has half of it on each side.
-        socket_position: p_BS, the centre of the socket's floor on the board's upper face, shape (3,) [m]; this is
-            where the connector's tip is when seated. Within reach: x 0.3..0.7, y -0.3..0.3, z 0.01..0.3.
+        clearance_m: width of the socket's opening minus that of the plug, in both directions, 0.00001 to
+            0.005 [m]; a centred plug has half of it on each side.
+        socket_position: p_BS, the centre of the socket's floor on the board's upper face, shape (3,) [m];
+            this is where the connector's tip is when seated. x 0.3..0.7, y -0.3..0.3, z 0.01..0.3.
         socket_yaw: rotation of the socket about the base's z, in [-pi/4, pi/4] [rad].
         friction: sliding friction coefficient of plug on socket, board and table, in [0, 2] [-].
         contact_time_constant: how fast a penetration is driven out, in [0.002, 0.02] [s] (MuJoCo `solref`);
@@ -91,8 +91,8 @@ def build(config: PcbInsertionConfig | None = None) -> Scene:
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
     spec.option.jacobian = mujoco.mjtJacobian.mjJAC_DENSE
-    # A line search cut short leaves the contact unsolved, and a pressed plug then rattles: be generous, the solver
-    # stops by itself when it has converged (4 iterations as a rule).
+    # A line search cut short leaves the contact unsolved, and a pressed plug then rattles: be generous, the
+    # solver stops by itself when it has converged (4 iterations as a rule).
     spec.option.iterations = 50
     spec.option.ls_iterations = 50
     # Images are small and plain: no multisampling, no shadow map.
@@ -113,8 +113,10 @@ def build(config: PcbInsertionConfig | None = None) -> Scene:
 
     model = spec.compile()
     goal_position = np.array(config.socket_position, dtype=np.float64)
-    goal_quaternion_xyzw = (Rotation.from_euler("z", config.socket_yaw) * Rotation.from_euler("x", math.pi)).as_quat()
-    above = goal_position + [0, 0, HOME_HEIGHT_M]
+    goal_quaternion_xyzw = (
+        Rotation.from_euler("z", config.socket_yaw) * Rotation.from_euler("x", math.pi)
+    ).as_quat()
+    above = goal_position + np.array([0, 0, HOME_HEIGHT_M])
     q_home = InverseKinematics(model, TCP_SITE).solve(above, goal_quaternion_xyzw, READY_POSTURE)
     for constant in (goal_position, goal_quaternion_xyzw, q_home):
         constant.setflags(write=False)
@@ -139,7 +141,7 @@ def _contact(config: PcbInsertionConfig) -> dict[str, list[float]]:
 
 
 def _add_connector(hand: mujoco.MjsBody, config: PcbInsertionConfig) -> None:
-    """The connector, welded into the closed gripper; its tip's centre is the tcp E, with E's axes along the hand's."""
+    """The connector, welded into the closed gripper; the tcp E is its tip's centre, axes along the hand's."""
     add_closed_fingers(hand, HOUSING_SIZE_M[1], tip_z=TCP_IN_HAND_M - PLUG_LENGTH_M - 0.004)
     connector = hand.add_body(name="connector", pos=[0, 0, TCP_IN_HAND_M], gravcomp=1)
     connector.add_geom(
@@ -172,7 +174,7 @@ def _add_cameras(hand: mujoco.MjsBody) -> None:
 
 
 def _look_at(eye: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Orientation (wxyz) of a camera (looks along -z, y is up in the image) with the hand's fingers upright."""
+    """Orientation (wxyz) of a camera (looks along -z, y is up in the image), the fingers upright."""
     backward = (eye - target) / np.linalg.norm(eye - target)
     right = np.cross([0.0, 0.0, -1.0], backward)
     right /= np.linalg.norm(right)
@@ -181,14 +183,16 @@ def _look_at(eye: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[n
 
 
 def _add_board_and_socket(spec: mujoco.MjSpec, config: PcbInsertionConfig) -> None:
-    """The board on its fixture, and four chamfered walls round an opening; frame S: z up, x along the long side.
+    """The board on its fixture, and four chamfered walls round an opening; S: z up, x along the long side.
 
-    Each wall is three boxes: the straight lower part, a slab tilted by 45 degrees whose upper face is the lead-in,
-    and the flat rim outside of it.
+    Each wall is three boxes: the straight lower part, a slab tilted by 45 degrees whose upper face is the
+    lead-in, and the flat rim outside of it.
     """
     x, y, z = config.socket_position
     board = spec.worldbody.add_body(
-        name="board", pos=[x, y, z], quat=[math.cos(config.socket_yaw / 2), 0, 0, math.sin(config.socket_yaw / 2)]
+        name="board",
+        pos=[x, y, z],
+        quat=[math.cos(config.socket_yaw / 2), 0, 0, math.sin(config.socket_yaw / 2)],
     )
     contact = _contact(config)
     board.add_geom(
@@ -248,7 +252,8 @@ def _wall_boxes(
     shoulder = SOCKET_DEPTH_M - CHAMFER_M
     slab_length = CHAMFER_M * math.sqrt(2)
     slab_half = (slab_length / 2, half_length, slab_length / 2)
-    # The slab's upper face runs from (inner, shoulder) to (inner + chamfer, depth); its centre lies below that face.
+    # The slab's upper face runs from (inner, shoulder) to (inner + chamfer, depth); its centre is below
+    # that face.
     slab_centre = (inner + CHAMFER_M, 0.0, shoulder)
     return [
         ("foot", (inner + WALL_M / 2, 0.0, shoulder / 2), (WALL_M / 2, half_length, shoulder / 2), 0.0),
@@ -271,4 +276,6 @@ def _add_surroundings(spec: mujoco.MjSpec, config: PcbInsertionConfig) -> None:
         **_FIXED_MASK,
         **_contact(config),
     )
-    spec.worldbody.add_light(pos=[0.3, -0.5, 1.5], dir=[0.1, 0.3, -1.0], diffuse=[0.5, 0.5, 0.5], castshadow=False)
+    spec.worldbody.add_light(
+        pos=[0.3, -0.5, 1.5], dir=[0.1, 0.3, -1.0], diffuse=[0.5, 0.5, 0.5], castshadow=False
+    )

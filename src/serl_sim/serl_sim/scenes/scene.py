@@ -15,7 +15,8 @@ class Scene:
     """A compiled scene with the facts that a task needs; all poses are in the arm's base frame B.
 
     Attributes:
-        model: the MuJoCo model; its first seven joints are the arm, its first seven actuators their torques [Nm].
+        model: the MuJoCo model; its first seven joints are the arm, its first seven actuators their torques
+            [Nm].
         q_home: joint positions to start from, shape (7,) [rad]; the tool points down above the goal.
         goal_position: p_BG, the tcp position when the task is done, shape (3,) [m].
         goal_quaternion_xyzw: R_BG as a unit quaternion, shape (4,).
