@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 import importlib
 import os
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -61,6 +62,8 @@ class WristCameras:
         self._option = mujoco.MjvOption()
         self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100.value)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._context)
+        # PyOpenGL cannot free anything once the interpreter shuts down, so it is done before, at the latest.
+        self._release = weakref.finalize(self, _release, self._gl, self._context)
         self._rectangle = mujoco.MjrRect(0, 0, width, height)
         self._pixels = np.empty((height, width, 3), dtype=np.uint8)
         self._views: dict[str, mujoco.MjvCamera] = {}
@@ -94,10 +97,8 @@ class WristCameras:
         return images
 
     def close(self) -> None:
-        """Free what the graphics library holds."""
-        self._gl.make_current()
-        self._context.free()
-        self._gl.free()
+        """Free what the graphics library holds; a second call does nothing."""
+        self._release()
 
 
 def off_screen_backend() -> str:
@@ -126,6 +127,12 @@ def _off_screen_context(width: int, height: int) -> Any:
     except Exception as error:  # a missing library may come as ImportError, OSError, AttributeError, ...
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise SerlError(f"{_NO_GL} ({backend}: {reason})") from error
+
+
+def _release(gl: Any, context: mujoco.MjrContext) -> None:
+    gl.make_current()
+    context.free()
+    gl.free()
 
 
 def _load(name: str) -> ctypes.CDLL | None:

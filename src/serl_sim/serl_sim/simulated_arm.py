@@ -96,4 +96,7 @@ class SimulatedArm:
         return self.host.trace()
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Let go of the renderer; the arm itself needs no leave."""
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None
