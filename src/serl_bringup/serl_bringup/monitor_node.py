@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import rclpy
 from lifecycle_msgs.msg import Transition as LifecycleTransition
-from lifecycle_msgs.srv import ChangeState
+from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
@@ -19,6 +19,8 @@ from serl_core.errors import SerlError
 from serl_core.types import EpisodeSummary, LearnerStatus
 
 from serl_bringup.graph import NodeSpec
+
+ASK_AGAIN_SECONDS = 1.0
 
 
 class Monitor:
@@ -71,13 +73,12 @@ class Monitor:
             timeout: For each node [s]; SerlError beyond it.
         """
         for node in nodes:
-            client = self._node.create_client(ChangeState, f"{node.name}/change_state")
             deadline = time.monotonic() + timeout
+            self._await_answer(node.name, check, deadline, timeout)
+            client = self._node.create_client(ChangeState, f"{node.name}/change_state")
             while not client.service_is_ready():
                 check()
-                if time.monotonic() > deadline:
-                    raise SerlError(f"{node.name} did not appear within {timeout:.0f} s: see its log")
-                time.sleep(0.02)
+                time.sleep(0.01)
             for edge in (LifecycleTransition.TRANSITION_CONFIGURE, LifecycleTransition.TRANSITION_ACTIVATE):
                 request = ChangeState.Request()
                 request.transition.id = edge
@@ -92,6 +93,20 @@ class Monitor:
                     check()
                     raise SerlError(f"{node.name} refused to start: see its log")
             self._node.destroy_client(client)
+
+    def _await_answer(self, name: str, check: Callable[[], None], deadline: float, timeout: float) -> None:
+        """Wait until a node answers; one of that name that was killed may be in the graph for some seconds yet."""
+        client = self._node.create_client(GetState, f"{name}/get_state")
+        future, asked = None, 0.0
+        while future is None or not future.done():
+            check()
+            now = time.monotonic()
+            if now > deadline:
+                raise SerlError(f"{name} did not appear within {timeout:.0f} s: see its log")
+            if client.service_is_ready() and (future is None or now - asked > ASK_AGAIN_SECONDS):
+                future, asked = client.call_async(GetState.Request()), now
+            time.sleep(0.02)
+        self._node.destroy_client(client)
 
     def _spin(self) -> None:
         while not self._ended.is_set():

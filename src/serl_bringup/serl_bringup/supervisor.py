@@ -30,8 +30,21 @@ class NodeDied(SerlError):
 
 
 def choose_domain() -> None:
-    """Give this run a ROS domain of its own unless the user chose one, so that runs side by side do not meet."""
-    os.environ.setdefault("ROS_DOMAIN_ID", str(random.SystemRandom().randint(1, 100)))
+    """Give this run a ROS domain of its own unless the user chose one: runs side by side must not meet."""
+    os.environ.setdefault("ROS_DOMAIN_ID", str(free_domain()))
+
+
+def free_domain() -> int:
+    """Return a random domain, 1 to 100, that nobody on this machine uses, as far as open ports tell."""
+    busy = set()
+    for table in ("/proc/net/udp", "/proc/net/udp6"):
+        try:
+            entries = Path(table).read_text().splitlines()[1:]
+        except OSError:  # not Linux: chance must do
+            continue
+        # RTPS: domain d has the ports from 7400 + 250 d.
+        busy |= {(int(entry.split()[1].rpartition(":")[2], 16) - 7400) // 250 for entry in entries}
+    return random.SystemRandom().choice([d for d in range(1, 101) if d not in busy] or [100])
 
 
 class Supervisor:
