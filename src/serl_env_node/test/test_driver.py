@@ -256,7 +256,7 @@ def test_real_time_holds_and_keeps_its_rate_with_no_actor_at_all(rigs: Callable[
     rig.start()
     rig.until(lambda: len(rig.times) >= 13)
     mean_period = (rig.times[12] - rig.times[0]) / 12
-    assert 0.095 < mean_period < 0.15  # waiting is part of the step, it does not come on top
+    assert 0.095 < mean_period < 0.17  # waiting is part of the step, it does not come on top
     assert {(t.source, t.source_detail) for t in rig.sent} == {(Source.HOLD, "no action in time")}
     assert rig.environment.actions[:12] == [None] * 12
 
