@@ -49,7 +49,7 @@ class LearnerCheckpoints:
 
     def __init__(self, run: Path, keep: int) -> None:
         self._folder = Path(run).absolute() / checkpoint.CHECKPOINTS
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=True)
+        options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=True, cleanup_tmp_directories=True)
         self._manager = ocp.CheckpointManager(self._folder, options=options)
 
     def save(

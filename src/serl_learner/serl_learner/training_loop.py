@@ -169,9 +169,10 @@ class TrainingLoop:
         return self.metrics
 
     def warm_up(self) -> None:
-        """Compile `step` ahead of the first transition, so that no environment waits for it; changes nothing."""
+        """Compile `step` ahead of the first transition, so that nothing waits for it; changes nothing."""
         batches = rlpd.empty_batches(self.agent, self.spec)
-        jax.block_until_ready(rlpd.update(self.agent, jax.tree.map(lambda leaf: leaf.copy(), self._state), batches))
+        copy = jax.tree.map(lambda leaf: leaf.copy(), self._state)
+        jax.block_until_ready(rlpd.update(self.agent, copy, batches))
 
     def write_metrics(self, values: dict[str, float]) -> None:
         """Add figures of others to the TensorBoard events, at the present number of critic updates."""

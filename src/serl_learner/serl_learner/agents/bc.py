@@ -35,9 +35,12 @@ def _optimizer(config: BCConfig) -> optax.GradientTransformation:
 
 def init(config: BCConfig, spec: EnvSpec, seed: int) -> BCState:
     """Return a fresh state for an environment, reproducible by `seed`."""
-    actor = networks.init_actor(
-        jax.random.key(seed), config.actor_config(spec.policy_state_size, spec.action_size)
-    )
+    return _init(config, spec.policy_state_size, spec.action_size, seed)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _init(config: BCConfig, state_size: int, action_size: int, seed: jax.Array) -> BCState:
+    actor = networks.init_actor(jax.random.key(seed), config.actor_config(state_size, action_size))
     return BCState(actor, _optimizer(config).init(actor), jnp.int32(0))
 
 

@@ -60,8 +60,12 @@ def _optimizer(learning_rate: float, config: RLPDConfig) -> optax.GradientTransf
 
 def init(config: RLPDConfig, spec: EnvSpec, seed: int) -> TrainState:
     """Return a fresh state for an environment, reproducible by `seed`."""
+    return _init(config, spec.policy_state_size, spec.action_size, seed)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _init(config: RLPDConfig, state_size: int, action_size: int, seed: jax.Array) -> TrainState:
     key, actor_key, critic_key = jax.random.split(jax.random.key(seed), 3)
-    state_size, action_size = spec.policy_state_size, spec.action_size
     actor = networks.init_actor(actor_key, config.actor_config(state_size, action_size))
     critic = networks.init_critic(
         critic_key,
@@ -94,7 +98,7 @@ def _guarded(
     optimizer: optax.GradientTransformation, gradient: Any, params: Any, opt_state: optax.OptState
 ) -> tuple[Any, optax.OptState, jax.Array]:
     """Apply a gradient unless it holds NaN or infinity; return (params, optimiser state, applied?)."""
-    finite = jnp.isfinite(optax.global_norm(gradient))
+    finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(gradient)]))
     updates, new_opt_state = optimizer.update(gradient, opt_state, params)
     new = (optax.apply_updates(params, updates), new_opt_state)
     kept_params, kept_opt = jax.tree.map(lambda a, b: jnp.where(finite, a, b), new, (params, opt_state))

@@ -56,10 +56,11 @@ class RingBuffer:
     def insert(self, row: Row) -> None:
         """Store a row; SchemaError if an array has another shape than the specification's."""
         self._check(row)
-        while self._size == self.capacity or len(self._free) < 2:
+        keys = ((*row.episode, row.step), (*row.episode, row.step + 1))
+        while self._size == self.capacity or len(self._free) < sum(key not in self._slots for key in keys):
             self._evict()
-        frame = self._hold((*row.episode, row.step), row.frame)
-        next_frame = self._hold((*row.episode, row.step + 1), row.next_frame)
+        frame = self._hold(keys[0], row.frame)
+        next_frame = self._hold(keys[1], row.next_frame)
         values = (frame, next_frame, row.action, row.reward, row.discount, int(row.source))
         for array, value in zip(self._rows.values(), values, strict=True):
             array[self._head] = value

@@ -1,0 +1,13 @@
+# Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
+import json
+import math
+
+from serl_learner.bench import benchmark_learner
+
+
+def test_the_benchmark_measures_both_in_one_run():
+    figures = benchmark_learner(0.0)
+    assert json.loads(json.dumps(figures)) == figures
+    assert all(math.isfinite(value) and value > 0 for value in figures.values())
+    assert math.isclose(figures["critic_updates_per_second"] * figures["critic_update_ms"], 1000.0)
+    assert figures["batch_size"] == 256 and figures["ensemble_size"] == 10

@@ -1,0 +1,23 @@
+# Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
+from pathlib import Path
+
+import pytest
+
+from serl_core.parameters import descriptors
+from serl_learner.agents.config import BCConfig, RLPDConfig
+from serl_learner.config import LearnerConfig, RecorderConfig
+from serl_learner.training_loop import LoopConfig
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+@pytest.mark.parametrize("config", [LearnerConfig, RLPDConfig, LoopConfig, BCConfig, RecorderConfig])
+def test_every_parameter_is_in_the_readme(config):
+    lines = README.splitlines()
+    for setting in descriptors(config):
+        default = setting.default
+        text = (
+            "empty" if default == "" else str(default).lower() if isinstance(default, bool) else str(default)
+        )
+        start = f"| `{setting.name}` | {text} |"
+        assert any(line.startswith(start) and setting.description in line for line in lines), start

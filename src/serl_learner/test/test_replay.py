@@ -1,0 +1,218 @@
+# Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
+"""No sample joins two episodes, a gap or the ring's seam, whatever order transitions come in."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from learner_cases import SPEC, observation, recording, transition
+
+from serl_core.errors import SchemaError
+from serl_core.specs import ArraySpec
+from serl_core.types import Source
+from serl_learner.replay.joiner import Joiner
+from serl_learner.replay.ring_buffer import RingBuffer
+from serl_learner.replay.sampler import SymmetricSampler, is_demonstration
+
+
+def rows_of(transitions, joiner=None):
+    joiner = joiner or Joiner(SPEC)
+    return [row for each in transitions for row in joiner.add(each)]
+
+
+def filled(rows, capacity=1000, frames=None):
+    buffer = RingBuffer(SPEC, capacity, frames)
+    for row in rows:
+        buffer.insert(row)
+    return buffer
+
+
+def assert_neighbours(batch):
+    """Positions name episode and step: successors share the one and follow in the other."""
+    state, following = batch["state"], batch["next_state"]
+    assert (following[..., 0] == state[..., 0]).all()
+    assert (following[..., 1] == state[..., 1] + 1).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 12), min_size=1, max_size=8),
+    capacity=st.integers(2, 40),
+    spare=st.integers(0, 6),
+    keep=st.floats(0.3, 1.0),
+    order=st.integers(0, 2**32 - 1),
+    shuffle=st.booleans(),
+)
+def test_no_sample_joins_episodes_or_gaps(lengths, capacity, spare, keep, order, shuffle):
+    rng = np.random.default_rng(order)
+    everything, sequence = [], 0
+    for episode, length in enumerate(lengths):
+        for step in range(length):
+            sequence += 1
+            everything.append(transition(sequence, episode, step, last=step == length - 1))
+    arriving = [t for t in everything if rng.random() < keep]
+    if shuffle:
+        rng.shuffle(arriving)
+    arriving += arriving[:3]
+    joiner = Joiner(SPEC)
+    rows = rows_of(arriving, joiner)
+    joiner.flush()
+    kept = {(t.episode_id, t.step) for t in arriving}
+    joinable = {(e, s) for e, s in kept if s == 0 or (e, s - 1) in kept}
+    assert {(row.episode[1], row.step) for row in rows} == joinable
+    assert len(rows) == len(joinable)
+    assert joiner.dropped == len(kept) - len(joinable)
+    buffer = RingBuffer(SPEC, capacity, capacity + 2 + spare)
+    for row in rows:
+        buffer.insert(row)
+        buffer.check_valid()
+    if rows:
+        batch = buffer.sample((4, 16), rng)
+        assert_neighbours(batch)
+        assert batch["state"].shape == (4, 16, 3) and batch["reward"].dtype == np.float32
+
+
+def test_order_does_not_change_the_rows():
+    transitions = recording(3, 5)
+    forward = {(row.episode, row.step): row for row in rows_of(transitions)}
+    backward = {(row.episode, row.step): row for row in rows_of(transitions[::-1])}
+    assert forward.keys() == backward.keys() and len(forward) == 15
+    for key, row in forward.items():
+        assert np.array_equal(row.frame.state, backward[key].frame.state)
+        assert np.array_equal(row.frame.state, SPEC.policy_vector(observation(key[0][1], key[1]).state))
+
+
+def test_rows_of_two_environments_do_not_mix():
+    mixed = [t for pair in zip(recording(2, 4, "a"), recording(2, 4, "b"), strict=True) for t in pair]
+    rows = rows_of(mixed)
+    assert len(rows) == 16
+    buffer = filled(rows)
+    buffer.check_valid()
+    assert_neighbours(buffer.sample(100, np.random.default_rng(0)))
+
+
+def test_duplicates_are_ignored_and_counted():
+    joiner = Joiner(SPEC)
+    transitions = recording(2, 5)
+    assert len(rows_of(transitions + transitions, joiner)) == 10
+    assert joiner.duplicates == 10 and joiner.dropped == 0
+
+
+def test_a_missing_predecessor_is_dropped_once_the_window_passed():
+    joiner = Joiner(SPEC, window=10)
+    transitions = recording(10, 5)
+    rows = rows_of([t for t in transitions if t.sequence != 3], joiner)
+    assert len(rows) == 50 - 2
+    assert joiner.dropped == 1
+
+
+def test_foreign_transitions_are_refused_by_name():
+    joiner = Joiner(SPEC)
+    good = transition(1, 0, 0)
+    with pytest.raises(SchemaError, match="task 'other'"):
+        joiner.add(dataclasses.replace(good, task="other"))
+    with pytest.raises(SchemaError, match="action: expected 2"):
+        joiner.add(dataclasses.replace(good, action=np.zeros(3)))
+    with pytest.raises(SchemaError, match="NaN"):
+        joiner.add(dataclasses.replace(good, action=np.array([np.nan, 0])))
+    lacking = dataclasses.replace(good.next_observation, state={"ignored": np.zeros(2)})
+    with pytest.raises(SchemaError, match="lacks 'position'"):
+        joiner.add(dataclasses.replace(good, next_observation=lacking))
+    assert len(joiner.add(good)) == 1
+
+
+def test_fragments_of_interventions_pair_with_their_own_frames():
+    # Three takeovers of five steps within one episode: a store that assumes contiguous rows would pair the
+    # first step of each with the last frame of the one before.
+    taken_over = {*range(5, 10), *range(20, 25), *range(40, 45)}
+    rows = [row for row in rows_of(recording(1, 60)) if row.step in taken_over]
+    buffer = filled(rows, capacity=15, frames=18)
+    assert len(buffer) == 15
+    buffer.check_valid()
+    assert_neighbours(buffer.sample(500, np.random.default_rng(0)))
+
+
+def test_frames_are_stored_once():
+    spec = dataclasses.replace(
+        SPEC, images=(ArraySpec("wrist", (4, 4, 3), "uint8"),), policy_keys=("position", "wrist")
+    )
+    joiner, buffer = Joiner(spec), RingBuffer(spec, 20, 22)
+    for t in recording(1, 20):
+        picture = np.full((4, 4, 3), t.step + 1, np.uint8)
+        first = None
+        if t.first_observation:
+            first = dataclasses.replace(t.first_observation, images={"wrist": np.zeros((4, 4, 3), np.uint8)})
+        t = dataclasses.replace(
+            t,
+            next_observation=dataclasses.replace(t.next_observation, images={"wrist": picture}),
+            first_observation=first,
+        )
+        for row in joiner.add(t):
+            buffer.insert(row)
+    assert len(buffer) == 20  # 21 frames for 20 rows: each is there once, or rows would have had to go
+    batch = buffer.sample(200, np.random.default_rng(0))
+    assert batch["wrist"].dtype == np.uint8 and batch["wrist"].shape == (200, 4, 4, 3)
+    assert (batch["wrist"][:, 0, 0, 0] == batch["state"][:, 1]).all()
+    assert (batch["next_wrist"] == batch["wrist"] + 1).all()
+
+
+def test_the_oldest_rows_go_first():
+    buffer = filled(rows_of(recording(10, 10)), capacity=25)
+    batch = buffer.sample(1000, np.random.default_rng(0))
+    seen = {(int(e), int(s)) for e, s, _ in batch["state"]}
+    assert seen == {(e, s) for e in (7, 8, 9) for s in range(10) if (e, s) >= (7, 5)}
+
+
+def test_state_and_restore_give_the_same_samples():
+    rows = rows_of(recording(4, 10))
+    buffer = filled(rows[:30], capacity=20)
+    other = RingBuffer(SPEC, 20)
+    other.restore(buffer.state())
+    for row in rows[30:]:
+        buffer.insert(row)
+        other.insert(row)
+    other.check_valid()
+    a, b = (each.sample(50, np.random.default_rng(1)) for each in (buffer, other))
+    assert all(np.array_equal(a[name], b[name]) for name in a)
+    with pytest.raises(SchemaError, match="another"):
+        RingBuffer(SPEC, 21).restore(buffer.state())
+
+
+def test_an_empty_buffer_and_a_wrong_row_are_refused():
+    with pytest.raises(SchemaError, match="empty"):
+        RingBuffer(SPEC, 5).sample(1, np.random.default_rng(0))
+    row = rows_of(recording(1, 1))[0]
+    with pytest.raises(SchemaError, match="action"):
+        RingBuffer(SPEC, 5).insert(dataclasses.replace(row, action=np.zeros(3)))
+    wrong = dataclasses.replace(row.frame, state=np.zeros(4))
+    with pytest.raises(SchemaError, match="state of shape"):
+        RingBuffer(SPEC, 5).insert(dataclasses.replace(row, frame=wrong))
+
+
+def test_half_of_each_batch_is_demonstrations():
+    online = filled(rows_of(recording(2, 10)))
+    demo = filled([row for row in rows_of(recording(12, 10)) if row.episode[1] >= 10])
+    sampler = SymmetricSampler(online, demo, 0.5, seed=0)
+    batch = sampler.sample(4, 16)
+    from_demo = batch["state"][..., 0] >= 10
+    assert (from_demo.sum(1) == 8).all()
+    assert_neighbours(batch)
+    everything = SymmetricSampler(online, RingBuffer(SPEC, 5), 0.5, seed=0).sample(1, 16)
+    assert everything["state"].shape == (1, 16, 3) and (everything["state"][..., 0] < 10).all()
+
+
+def test_sampling_goes_on_where_its_state_was_taken():
+    buffer = filled(rows_of(recording(2, 10)))
+    first = SymmetricSampler(buffer, buffer, 0.5, seed=0)
+    first.sample(2, 8)
+    second = SymmetricSampler(buffer, buffer, 0.5, seed=9)
+    second.restore(first.state())
+    assert np.array_equal(first.sample(2, 8)["state"], second.sample(2, 8)["state"])
+
+
+def test_only_human_rows_count_as_demonstrations():
+    assert [is_demonstration(source) for source in Source] == [False, True, False]

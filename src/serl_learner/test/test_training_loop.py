@@ -1,0 +1,242 @@
+# Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
+"""The loop from transitions to policies, its pace, and going on after a stop."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import shutil
+
+import jax
+import numpy as np
+import pytest
+from learner_cases import SPEC, recording, transition
+
+from serl_core.errors import SchemaError
+from serl_core.types import LearnerStatus, Source
+from serl_learner import checkpoint, weights
+from serl_learner.agents.config import RLPDConfig
+from serl_learner.metrics import RateMeter, health
+from serl_learner.training_loop import UNLIMITED, LoopConfig, TrainingLoop
+
+AGENT = RLPDConfig(hidden_sizes=(16,), ensemble_size=2, batch_size=8, utd_ratio=2)
+CONFIG = LoopConfig(min_online=10, lead_steps=4, replay_capacity=1000, demo_capacity=1000)
+
+
+def loop_with(run=None, transitions=(), agent=AGENT, spec=SPEC, seed=0, pace=0.0) -> TrainingLoop:
+    loop = TrainingLoop(spec, CONFIG, agent, run, seed, pace)
+    for each in transitions:
+        loop.ingest(each)
+    return loop
+
+
+@pytest.fixture(scope="module")
+def trained_run(tmp_path_factory):
+    """A run with two checkpoints, and what its next step after the second one led to."""
+    run = tmp_path_factory.mktemp("run")
+    loop = loop_with(run, recording(4, 10))
+    for i in range(3):
+        loop.step(float(i))
+    loop.save(1.0)
+    for i in range(2):
+        loop.step(float(i))
+    loop.save(2.0)
+    weights_then = loop.policy_weights(2.0)
+    metrics = loop.step(9.0)
+    state = jax.tree.map(np.array, loop._state)
+    loop.close()
+    return run, weights_then, metrics, state
+
+
+def test_a_restored_loop_takes_a_bit_equal_step(trained_run):
+    run, _, metrics, state = trained_run
+    loop = loop_with(None, recording(4, 10), seed=5)
+    loop.restore(run)
+    assert loop.critic_updates == 10 and loop.env_steps == 40
+    assert loop.step(0.0) == metrics
+    for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(loop._state), strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_the_policy_of_a_checkpoint_needs_no_learner(trained_run):
+    run, weights_then, _, _ = trained_run
+    for path in (run, run / "checkpoints", run / "checkpoints" / "10", str(run)):
+        loaded = checkpoint.load_policy(path)
+        assert loaded.weights == weights_then
+        assert loaded.spec == SPEC
+    assert checkpoint.load_policy(run / "checkpoints" / "6").weights.version == 4
+    assert weights.decode(loaded.weights, loaded.spec).mean(np.zeros(3, np.float32)).shape == (2,)
+    assert loaded.metadata["env_steps"] == 40 and loaded.metadata["agent"]["discount"] == 0.97
+
+
+def test_a_save_that_was_killed_leaves_the_one_before(trained_run, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained_run[0], run)
+    # What a kill in the middle leaves: a folder that was never renamed, its parts incomplete.
+    partial = run / "checkpoints" / "99.orbax-checkpoint-tmp"
+    shutil.copytree(run / "checkpoints" / "10", partial)
+    (partial / "policy" / "policy.safetensors").write_bytes(b"half")
+    assert checkpoint.find_checkpoint(run).name == "10"
+    loop = loop_with(run, recording(4, 10))
+    loop.restore(run)
+    loop.step(0.0)
+    loop.save(3.0)
+    loop.close()
+    assert checkpoint.find_checkpoint(run).name == "12"
+    assert not partial.exists()
+
+
+def test_checkpoints_are_kept_by_count(tmp_path):
+    config = dataclasses.replace(CONFIG, keep_checkpoints=2)
+    loop = TrainingLoop(SPEC, config, AGENT, tmp_path, 0)
+    for each in recording(2, 10):
+        loop.ingest(each)
+    for i in range(4):
+        loop.step(float(i))
+        loop.save(float(i))
+    loop.save(9.0)
+    loop.close()
+    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir() if p.name.isdigit()) == ["6", "8"]
+    assert list((tmp_path / "tensorboard").iterdir())
+
+
+def test_checkpoints_that_do_not_fit_are_refused_in_one_line(trained_run, tmp_path):
+    run = trained_run[0]
+    other_task = dataclasses.replace(SPEC, task="socket")
+    cases = [
+        (loop_with(spec=other_task), run, "task 'point', not of 'socket'"),
+        (
+            loop_with(spec=dataclasses.replace(SPEC, step_seconds=0.2)),
+            run,
+            "another observation or action schema",
+        ),
+        (loop_with(agent=dataclasses.replace(AGENT, hidden_sizes=(8,))), run, r"hidden_sizes was \(16,\)"),
+        (loop_with(agent=dataclasses.replace(AGENT, max_grad_norm=1.0)), run, "max_grad_norm was 0.0"),
+        (loop_with(), tmp_path, "holds no checkpoint"),
+        (loop_with(), tmp_path / "nowhere", "holds no checkpoint"),
+    ]
+    damaged = tmp_path / "damaged"
+    shutil.copytree(run / "checkpoints" / "10", damaged)
+    (damaged / "policy" / "policy.safetensors").write_bytes(b"nothing")
+    cases.append((loop_with(), damaged, "damaged: the checksum"))
+    hollow = tmp_path / "hollow"
+    shutil.copytree(run / "checkpoints" / "10", hollow)
+    shutil.rmtree(hollow / "learner")
+    (hollow / "learner").mkdir()
+    cases.append((loop_with(), hollow, "cannot be restored"))
+    foreign = tmp_path / "foreign"
+    (foreign / "policy").mkdir(parents=True)
+    (foreign / "policy" / "metadata.json").write_text("{}")
+    cases.append((loop_with(), foreign, "not a readable checkpoint"))
+    for loop, path, message in cases:
+        with pytest.raises(SchemaError, match=message) as caught:
+            loop.restore(path)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_policy_alone_can_be_saved_and_loaded_but_not_trained_on(tmp_path):
+    loop = loop_with()
+    packed = loop.policy_weights(0.0)
+    for _ in range(2):
+        checkpoint.save_policy(tmp_path, 5, packed, SPEC, {"method": "bc"})
+    loaded = checkpoint.load_policy(tmp_path)
+    assert loaded.weights == packed and loaded.metadata["method"] == "bc"
+    with pytest.raises(SchemaError, match="policy only"):
+        loop.restore(tmp_path)
+
+
+def test_rows_go_where_their_source_says():
+    loop = loop_with()
+    for source, sequence in ((Source.POLICY, 1), (Source.HUMAN, 2), (Source.HOLD, 3)):
+        loop.ingest(transition(sequence, sequence, 0, last=True, source=source))
+    assert (len(loop._online), len(loop._demo)) == (3, 1)
+    for each in recording(1, 5, env_id="recorded"):
+        assert loop.ingest(each, demo=True) == 1
+    assert (len(loop._online), len(loop._demo)) == (3, 6)
+    assert loop.env_steps == 3
+    status = loop.status("waiting", 0.0)
+    assert status.demo_transitions == 6 and status.env_steps == 3
+
+
+def test_demonstrations_alone_do_not_start_training():
+    loop = loop_with()
+    for each in recording(4, 10):
+        loop.ingest(each, demo=True)
+    assert not loop.ready()
+
+
+def test_neither_side_runs_away_nor_both_wait():
+    loop = loop_with(pace=4.0)
+    transitions = iter(recording(40, 10))
+    sent = done = 0
+    for _ in range(200):
+        limit = loop.step_limit(sent)
+        progress = False
+        if sent < limit:
+            loop.ingest(next(transitions))
+            sent += 1
+            progress = True
+        while loop.ready():
+            loop._critic_updates += AGENT.utd_ratio  # what a step adds, without its arithmetic
+            done += 1
+            progress = True
+        assert progress, "environment and learner wait for each other"
+        ahead = loop.critic_updates - 4.0 * (sent - CONFIG.min_online)
+        assert ahead <= AGENT.utd_ratio or not done
+    assert done > 300
+    # Without the learner, the environment stops at its lead; without the environment, the learner stops.
+    while sent < loop.step_limit(sent):
+        loop.ingest(next(transitions))
+        sent += 1
+    assert sent == CONFIG.min_online + loop.critic_updates // 4 + CONFIG.lead_steps
+
+
+def test_in_real_time_nobody_waits():
+    loop = loop_with(transitions=recording(2, 10))
+    assert loop.step_limit(123) == UNLIMITED
+    loop._critic_updates = 10**9
+    assert loop.ready()
+
+
+def test_status_tells_what_was_done():
+    loop = loop_with(transitions=recording(3, 10))
+    loop.ingest(recording(3, 10)[4])
+    for i in range(3):
+        loop.step(0.5 * i)
+    status = loop.status("training", 1.0)
+    assert (status.critic_updates, status.actor_updates, status.policy_version) == (6, 3, 4)
+    assert status.update_rate == pytest.approx(4.0)
+    assert status.update_to_data == pytest.approx(6 / 20)
+    # Every episode pays 1 at its tenth step: the mean of 0.97^0 ... 0.97^9.
+    assert status.return_mean == pytest.approx(np.mean(0.97 ** np.arange(10)))
+    assert status.target_entropy == -1.0 and math.isfinite(status.q_mean)
+    assert loop.policy_weights(0.0).version == 4
+
+
+def test_prefetching_does_not_hide_a_step():
+    loop = loop_with(transitions=recording(3, 10))
+    first = loop.policy_weights(0.0).checksum
+    loop.step(0.0)
+    assert loop.policy_weights(0.0).checksum != first
+
+
+def test_rates_count_recent_events_only():
+    meter = RateMeter(2.0)
+    assert meter.rate(0.0) == 0.0
+    for i in range(11):
+        meter.add(8, i * 0.5)
+    assert meter.rate(5.0) == pytest.approx(16.0)
+    assert meter.rate(20.0) == 0.0
+
+
+def test_health_names_what_is_wrong():
+    good = LearnerStatus("t", "training", q_mean=0.5, return_mean=0.6, entropy=-2.9, target_entropy=-3.0)
+    assert (
+        health(good, 0.8)
+        == "reward in 80% of episodes; Q 0.50 against return 0.60; entropy -2.9 against -3.0"
+    )
+    assert "rewards are rare" in health(good, 0.1)
+    assert "overestimate" in health(dataclasses.replace(good, q_mean=40.0), 0.8)
+    assert "entropy is far" in health(dataclasses.replace(good, entropy=9.0), 0.8)
+    assert "3 updates skipped" in health(dataclasses.replace(good, skipped_updates=3), 0.8)
+    assert "no episode yet" in health(good, float("nan"))
