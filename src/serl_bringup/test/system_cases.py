@@ -139,9 +139,9 @@ class Command:
 
     def __init__(self, folder: Path, *arguments: str | Path, domain: int | None = None) -> None:
         self.folder = folder
-        self._error = tempfile.TemporaryFile("w+b")
+        self._output, self._error = tempfile.TemporaryFile("w+b"), tempfile.TemporaryFile("w+b")
         self.process = subprocess.Popen(
-            [*COMMAND, *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=self._error, env=environment(domain)
+            [*COMMAND, *map(str, arguments)], stdout=self._output, stderr=self._error, env=environment(domain)
         )
 
     def __enter__(self) -> Command:
@@ -151,7 +151,13 @@ class Command:
         if self.process.poll() is None:
             self.process.kill()  # its nodes follow by themselves
         self.process.wait()
+        self._output.close()
         self._error.close()
+
+    @property
+    def stdout(self) -> str:
+        """What it wrote to standard output so far."""
+        return os.pread(self._output.fileno(), 1 << 20, 0).decode(errors="replace")
 
     @property
     def stderr(self) -> str:
@@ -174,19 +180,28 @@ class Command:
         began = time.monotonic()
         if signal_number is not None:
             self.process.send_signal(signal_number)
-        status = self.process.wait(timeout)
+        try:
+            status = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"still running after {timeout:.0f} s:\n{self.stderr}") from None
         return status, time.monotonic() - began
 
 
-@functools.cache
 def quick_run() -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """Run the main job once, as short as it gets; return its folder and the finished process."""
+    """Return the folder and the finished process of the main job, as short as it gets; it is run once."""
+    folder, done = _quick_run()
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+@functools.cache
+def _quick_run() -> tuple[Path, subprocess.CompletedProcess[str]]:
     parent = Path(tempfile.mkdtemp(prefix="serl quick "))
     atexit.register(shutil.rmtree, parent, ignore_errors=True)
     folder = parent / "run"
-    done = serl("run", "pcb_insertion", "--quick", "--seed", "7", "--out", folder, *options(*SHORT), timeout=290.0)
-    assert done.returncode == 0, done.stderr
-    return folder, done
+    with Command(folder, "run", "pcb_insertion", "--quick", "--seed", "7", "--out", folder, *options(*SHORT)) as run:
+        status, _ = run.end(timeout=280.0)
+        return folder, subprocess.CompletedProcess([], status, run.stdout, run.stderr)
 
 
 def unbroken(transitions: Iterable[Transition]) -> dict[str, int]:

@@ -8,6 +8,7 @@ import os
 import random
 import resource
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -138,18 +139,15 @@ def test_ctrl_c_in_any_stage_ends_in_order_and_is_resumed(tmp_path: Path) -> Non
         with Command(folder, *arguments) as command:
             command.wait_for(shown)
             pause = rng.uniform(0.0, 2.0)
-            try:
-                command.process.wait(pause)
-            except Exception:  # noqa: BLE001  still running, as it should
-                pass
+            time.sleep(pause)  # any moment
             status, seconds = command.end(signal.SIGINT)
             story = f"{shown} after {pause:.2f} s: {command.stderr}"
             assert status == 130 and seconds < patience(INTERRUPT_SECONDS), story
             assert error_line(command.stderr).startswith("serl: interrupted"), story
             assert not node_processes(folder), story
-        with Reader(folder / bag) as reader:  # which a bag that was not finished is not counted right by
-            assert sum(1 for _ in reader.messages()) == reader.message_count, story
-        if any(Path(folder / bag).glob("*.mcap")) and reader.message_count:
+        if any((folder / bag).glob("*.mcap")):  # it may not have come to that yet
+            with Reader(folder / bag) as reader:
+                assert sum(1 for _ in reader.messages()) == reader.message_count, story
             assert not replay(folder / bag).truncated, story
         arguments = ["run", "pcb_insertion", "--resume", folder, *options(*then)]
     with Command(folder, *arguments) as command:
