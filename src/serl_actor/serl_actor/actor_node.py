@@ -7,15 +7,15 @@ import time
 from typing import Any
 
 import numpy as np
+
+from serl_actor.config import ActorConfig
+from serl_actor.policy_runner import PolicyRunner
+from serl_actor.weight_slot import WeightSlot
 from serl_core import codec, contract
 from serl_core.errors import SchemaError
 from serl_core.shell_node import ShellNode, run
 from serl_core.specs import EnvSpec
 from serl_core.types import Action, PolicyWeights
-
-from serl_actor.config import ActorConfig
-from serl_actor.policy_runner import PolicyRunner
-from serl_actor.weight_slot import WeightSlot
 
 
 class ActorNode(ShellNode):

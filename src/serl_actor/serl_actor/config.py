@@ -12,7 +12,9 @@ from serl_core.parameters import parameter
 class ActorConfig:
     """Settings of the actor; names are ROS parameter names."""
 
-    checkpoint: str = parameter("", "run or checkpoint folder to act from; empty: weights come from the learner")
+    checkpoint: str = parameter(
+        "", "run or checkpoint folder to act from; empty: weights come from the learner"
+    )
     deterministic: bool = parameter(False, "act with the mean action (evaluation) instead of a sample")
     seed: int = parameter(0, "seed of the action samples", 0, 2**31 - 1)
 

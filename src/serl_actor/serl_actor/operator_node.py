@@ -5,12 +5,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from serl_actor.config import OperatorConfig
 from serl_core import codec, contract
 from serl_core.plugins import load
 from serl_core.shell_node import ShellNode, run
 from serl_core.types import Intervention
-
-from serl_actor.config import OperatorConfig
 
 DEVICE = "scripted"
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from serl_core.errors import SchemaError
 from serl_core.specs import EnvSpec
 from serl_core.types import Action, Observation, PolicyWeights
@@ -21,7 +22,9 @@ class PolicyRunner:
 
     def __init__(self, spec: EnvSpec, weights: PolicyWeights) -> None:
         if spec.images:
-            raise SchemaError(f"task {spec.task} has images, which this policy cannot read yet: use obs=state")
+            raise SchemaError(
+                f"task {spec.task} has images, which this policy cannot read yet: use obs=state"
+            )
         self._spec = spec
         self._network: ActorNetwork = decode(weights, spec)
         self.version = weights.version

@@ -61,6 +61,8 @@ class WeightSlot(Generic[P]):
             assert weights is not None
             try:
                 self._ready = self._build(weights)
-            except Exception as error:  # noqa: BLE001  bytes from the wire may break anything; this thread must live
+            except Exception as error:
                 self.rejected += 1
-                self._refused(str(error) if isinstance(error, SchemaError) else f"unusable weights: {error!r}")
+                self._refused(
+                    str(error) if isinstance(error, SchemaError) else f"unusable weights: {error!r}"
+                )

@@ -44,7 +44,9 @@ def sim() -> Figures:
     from serl_sim.benchmark import benchmark_steps
 
     figures: Figures = dict(benchmark_steps(seconds=5.0))
-    peer = subprocess.run([sys.executable, "-c", GYM_HIL], capture_output=True, text=True, check=False, timeout=120)
+    peer = subprocess.run(
+        [sys.executable, "-c", GYM_HIL], capture_output=True, text=True, check=False, timeout=120
+    )
     if peer.returncode == 0:
         figures["gym_hil_steps_per_s"] = float(peer.stdout.split()[-1])
         figures["ratio_to_gym_hil"] = figures["steps_per_s"] / figures["gym_hil_steps_per_s"]
@@ -63,18 +65,22 @@ def learner() -> Figures:
 def loop() -> Figures:
     """Codec and policy: what an observation costs on its way to an action, without the network."""
     import numpy as np
+
     from serl_core import codec
     from serl_core.specs import ArraySpec, EnvSpec
     from serl_core.types import Observation
     from serl_learner.actor_network import ActorConfig, ActorNetwork
 
-    spec = EnvSpec("bench", (ArraySpec("state", (36,)),), (ArraySpec("wrist", (128, 128, 3), "uint8"),), 6, "", ("state",),
+    images = (ArraySpec("wrist", (128, 128, 3), "uint8"),)
+    spec = EnvSpec("bench", (ArraySpec("state", (36,)),), images, 6, "", ("state",),
                    0.1, 100)  # fmt: skip
     rng = np.random.default_rng(0)
     observation = Observation(0, 0, 0.0, {"state": rng.normal(size=36).astype(np.float32)},
                               {"wrist": rng.integers(0, 255, (128, 128, 3), np.uint8)})  # fmt: skip
     config = ActorConfig(state_size=36, action_size=6)
-    leaves = {name: rng.normal(size=shape).astype(np.float32) * 0.1 for name, shape in config.leaf_shapes().items()}
+    leaves = {
+        name: rng.normal(size=shape).astype(np.float32) * 0.1 for name, shape in config.leaf_shapes().items()
+    }
     network = ActorNetwork(config, leaves)
     message = codec.to_observation(spec, observation)
     return {
@@ -84,7 +90,12 @@ def loop() -> Figures:
     }
 
 
-PARTS: dict[str, Callable[[], Figures]] = {"controller": controller, "sim": sim, "learner": learner, "loop": loop}
+PARTS: dict[str, Callable[[], Figures]] = {
+    "controller": controller,
+    "sim": sim,
+    "learner": learner,
+    "loop": loop,
+}
 
 
 def run_bench(parts: Sequence[str], console: Console) -> dict[str, Figures]:

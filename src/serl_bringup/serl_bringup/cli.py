@@ -10,10 +10,11 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import typer
 from rich.console import Console
+
 from serl_core.errors import ConfigError, SerlError
 
 app = typer.Typer(
@@ -29,7 +30,9 @@ console = Console(stderr=True)
 TaskName = typer.Argument(..., metavar="TASK", help="Name of a task; ./serl tasks lists them.")
 Seed = typer.Option(0, min=0, max=900_000, help="Seed of everything random.")
 Out = typer.Option(None, metavar="DIR", help="Folder for the results; default runs/TASK/<time>.")
-Set = typer.Option([], "--set", metavar="KEY=VALUE", help="Set a task parameter, e.g. learner.batch_size=128.")
+Set = typer.Option(
+    [], "--set", metavar="KEY=VALUE", help="Set a task parameter, e.g. learner.batch_size=128."
+)
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
@@ -58,15 +61,17 @@ def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
 def run(
     task: str = TaskName,
     seed: int = Seed,
-    out: Optional[Path] = Out,
+    out: Path | None = Out,
     settings: list[str] = Set,
-    resume: Optional[Path] = typer.Option(None, metavar="DIR", help="Go on with the run in this folder."),
+    resume: Path | None = typer.Option(None, metavar="DIR", help="Go on with the run in this folder."),
     quick: bool = typer.Option(False, "--quick", help="A taste of about two minutes through every stage."),
 ) -> None:
     """Record demonstrations, train, evaluate, and write a summary with plots."""
     from serl_bringup.pipeline import run_task
 
-    summary = run_task(task, seed=seed, out=out, settings=settings, resume=resume, quick=quick, console=console)
+    summary = run_task(
+        task, seed=seed, out=out, settings=settings, resume=resume, quick=quick, console=console
+    )
     print(json.dumps(summary, indent=2, sort_keys=True))
 
 
@@ -76,7 +81,7 @@ def demos(
     task: str = TaskName,
     episodes: int = typer.Option(20, min=1, help="Successful demonstrations to record."),
     seed: int = Seed,
-    out: Optional[Path] = Out,
+    out: Path | None = Out,
     settings: list[str] = Set,
 ) -> None:
     """Record demonstrations of the scripted operator to a bag."""
@@ -89,9 +94,11 @@ def demos(
 @one_line_errors
 def bc(
     task: str = TaskName,
-    demos: Optional[Path] = typer.Option(None, metavar="BAG", help="Demonstrations; default: record run.bc_demos."),
+    demos: Path | None = typer.Option(
+        None, metavar="BAG", help="Demonstrations; default: record run.bc_demos."
+    ),
     seed: int = Seed,
-    out: Optional[Path] = Out,
+    out: Path | None = Out,
     settings: list[str] = Set,
 ) -> None:
     """Behaviour cloning on demonstrations, evaluated as a policy of `run` is."""
@@ -105,10 +112,12 @@ def bc(
 @one_line_errors
 def evaluate(
     task: str = TaskName,
-    checkpoint: Path = typer.Option(..., metavar="DIR", help="A run, its checkpoints folder, or one checkpoint."),
+    checkpoint: Path = typer.Option(
+        ..., metavar="DIR", help="A run, its checkpoints folder, or one checkpoint."
+    ),
     episodes: int = typer.Option(100, min=1, help="Trials with the mean action."),
     seed: int = Seed,
-    out: Optional[Path] = Out,
+    out: Path | None = Out,
     settings: list[str] = Set,
 ) -> None:
     """Evaluate a checkpoint over many trials."""
@@ -158,8 +167,12 @@ def doctor() -> None:
 @app.command()
 @one_line_errors
 def bench(
-    what: list[str] = typer.Argument(None, metavar="[PART]...", help="controller, sim, learner, loop; default: all."),
-    json_file: Optional[Path] = typer.Option(None, "--json", metavar="FILE", help="Write the figures as JSON too."),
+    what: list[str] = typer.Argument(
+        None, metavar="[PART]...", help="controller, sim, learner, loop; default: all."
+    ),
+    json_file: Path | None = typer.Option(
+        None, "--json", metavar="FILE", help="Write the figures as JSON too."
+    ),
 ) -> None:
     """Measure speed on this machine, as figures and ratios."""
     from serl_bringup.bench import PARTS, run_bench

@@ -17,6 +17,9 @@ class RunConfig:
     train_minutes: float = parameter(18.0, "longest training on the wall clock [min]", 0.01, 100_000.0)
     max_env_steps: int = parameter(30_000, "environment steps after which training ends", 1, 1_000_000_000)
     stop_after_successes: int = parameter(
-        100, "training ends after this many successful episodes in a row without intervention; 0: never early", 0, 100_000
+        100,
+        "training ends after this many successful episodes in a row without intervention; 0: never early",
+        0,
+        100_000,
     )
     eval_episodes: int = parameter(100, "evaluation trials with the mean action (paper: 100)", 1, 1_000_000)

@@ -47,7 +47,7 @@ def diagnose() -> list[Check]:
     for check in _CHECKS:
         try:
             findings.append(check())
-        except Exception as error:  # noqa: BLE001  a broken part of the machine is what is looked for
+        except Exception as error:
             name = (check.__name__.strip("_")).replace("_", " ")
             findings.append(
                 Check(

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import numpy as np
+
+from serl_bringup.tasks import Task
 from serl_core.plugins import load
 from serl_env_node.config import EnvConfig
 from serl_env_node.frames import Pose
-
-from serl_bringup.tasks import Task
 
 Trace = dict[str, np.ndarray]
 
@@ -26,7 +26,7 @@ def reference_limiting_traces(task: Task) -> tuple[Trace, Trace] | None:
     arm = arm_class.from_parameters(task.config("env", arm_class.Config))
 
     def at(x: float, z: float) -> Pose:
-        return Pose(arm.goal.position + [x, 0.0, z], arm.goal.rotation)
+        return Pose(arm.goal.position + np.array([x, 0.0, z]), arm.goal.rotation)
 
     traces = []
     for x, begin, end in ((0.03, 0.02, -0.03), (0.0, 0.03, 0.08)):

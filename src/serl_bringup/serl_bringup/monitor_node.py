@@ -14,11 +14,10 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from serl_bringup.graph import NodeSpec
 from serl_core import codec, contract
 from serl_core.errors import SerlError
 from serl_core.types import EpisodeSummary, LearnerStatus
-
-from serl_bringup.graph import NodeSpec
 
 ASK_AGAIN_SECONDS = 1.0
 
@@ -40,7 +39,9 @@ class Monitor:
     def __enter__(self) -> Monitor:
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         self._node = Node("serl_monitor")
-        contract.subscription(self._node, contract.EPISODE, lambda m: self.episodes.append(codec.from_episode(m)))
+        contract.subscription(
+            self._node, contract.EPISODE, lambda m: self.episodes.append(codec.from_episode(m))
+        )
         contract.subscription(self._node, contract.LEARNER_STATUS, self._on_learner)
         contract.subscription(self._node, contract.TRANSITION_ACK, self._on_ack)
         self._executor = SingleThreadedExecutor()
@@ -64,7 +65,7 @@ class Monitor:
             steps[episode.env_id] = steps.get(episode.env_id, 0) + episode.steps
         return all(self.acknowledged.get(env_id, 0) >= count for env_id, count in steps.items())
 
-    def bring_up(self, nodes: Sequence[NodeSpec], check: Callable[[], None], timeout: float = 60.0) -> None:
+    def bring_up(self, nodes: Sequence[NodeSpec], check: Callable[[], None], timeout: float = 180.0) -> None:
         """Configure and activate nodes, one after the other.
 
         Args:

@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from serl_actor.config import ActorConfig, OperatorConfig
+from serl_bringup.config import RunConfig
 from serl_core.plugins import load
 from serl_env_node.config import EnvConfig
 from serl_learner.agents.config import BCConfig, RLPDConfig
 from serl_learner.config import LearnerConfig, RecorderConfig
 from serl_learner.training_loop import LoopConfig
-
-from serl_bringup.config import RunConfig
 
 
 def _env_classes(values: Mapping[str, Any]) -> tuple[type, ...]:

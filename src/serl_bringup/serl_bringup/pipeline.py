@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from serl_core.errors import ConfigError, SerlError
-from serl_core.types import EpisodeSummary
 
 from serl_bringup import stages
 from serl_bringup.config import RunConfig
@@ -20,6 +18,8 @@ from serl_bringup.run_folder import RunFolder, versions
 from serl_bringup.statistics import mean_interval, wilson_interval
 from serl_bringup.supervisor import choose_domain
 from serl_bringup.tasks import Task, load_task
+from serl_core.errors import ConfigError, SerlError
+from serl_core.types import EpisodeSummary
 
 QUICK = ("run.demos=5", "run.train_minutes=0.75", "run.stop_after_successes=0", "run.eval_episodes=5")
 """What `--quick` sets: every stage, none long enough for a good policy."""
@@ -63,7 +63,13 @@ def run_task(
                     trained = vars(stages.train(task, folder, bag, seed, progress.update, spent))
                     folder.finish("train", **trained)
                 trials = stages.evaluate(
-                    task, folder, folder.path, folder.fresh_bag("eval"), config.eval_episodes, seed, progress.update
+                    task,
+                    folder,
+                    folder.path,
+                    folder.fresh_bag("eval"),
+                    config.eval_episodes,
+                    seed,
+                    progress.update,
                 )
         except (KeyboardInterrupt, SerlError):
             console.print(f"go on with: ./serl run {name} --resume '{folder.path}'", soft_wrap=True)
@@ -103,8 +109,9 @@ def run_bc(
     name: str, demos: Path | None, seed: int, out: Path | None, settings: Sequence[str], console: Console
 ) -> dict[str, Any]:
     """Clone demonstrations and evaluate the clone; return the summary."""
-    from serl_learner.agents.config import BCConfig
     from serl_learner.offline import train_bc
+
+    from serl_learner.agents.config import BCConfig
 
     task = load_task(name, settings, SCHEMAS)
     config = task.config("run", RunConfig)
@@ -134,7 +141,13 @@ def run_bc(
 
 
 def run_eval(
-    name: str, checkpoint: Path, episodes: int, seed: int, out: Path | None, settings: Sequence[str], console: Console
+    name: str,
+    checkpoint: Path,
+    episodes: int,
+    seed: int,
+    out: Path | None,
+    settings: Sequence[str],
+    console: Console,
 ) -> dict[str, Any]:
     """Evaluate a checkpoint; return the summary."""
     from serl_learner.checkpoint import load_policy
@@ -200,10 +213,9 @@ def _trial_figures(trials: Sequence[EpisodeSummary]) -> dict[str, Any]:
 
 
 def _plots(task: Task, folder: RunFolder, demos: Sequence[EpisodeSummary]) -> None:
-    from serl_learner.recording import read_episodes
-
     from serl_bringup import plots
     from serl_bringup.figure5 import reference_limiting_traces
+    from serl_learner.recording import read_episodes
 
     folder.plots.mkdir(exist_ok=True)
     episodes = list(read_episodes(folder.bag))

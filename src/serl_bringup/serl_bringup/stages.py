@@ -9,10 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from serl_core.types import EpisodeSummary
-from serl_learner.checkpoint import find_checkpoint
-from serl_learner.recording import count_transitions
-
 from serl_bringup import graph
 from serl_bringup.config import RunConfig
 from serl_bringup.monitor_node import Monitor
@@ -20,6 +16,9 @@ from serl_bringup.progress import RunStatus
 from serl_bringup.run_folder import RunFolder
 from serl_bringup.supervisor import Supervisor
 from serl_bringup.tasks import Task
+from serl_core.types import EpisodeSummary
+from serl_learner.checkpoint import find_checkpoint
+from serl_learner.recording import count_transitions
 
 LOOK_SECONDS = 0.2
 NOTE_SECONDS = 5.0

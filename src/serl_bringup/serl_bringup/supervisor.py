@@ -12,10 +12,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from serl_bringup.graph import NodeSpec
 from serl_core.errors import SerlError
 from serl_core.shell_parent import PARENT_VARIABLE
-
-from serl_bringup.graph import NodeSpec
 
 ORDERLY_SECONDS = 60.0
 """How long nodes may take to end after a stage: the learner writes its last checkpoint."""
@@ -96,7 +95,11 @@ class Supervisor:
         for name, process in self._processes.items():
             status = process.poll()
             if status is not None:
-                how = f"was killed ({signal.Signals(-status).name})" if status < 0 else f"ended with status {status}"
+                how = (
+                    f"was killed ({signal.Signals(-status).name})"
+                    if status < 0
+                    else f"ended with status {status}"
+                )
                 raise NodeDied(f"{name} {how}: {self._last_words(name)}")
 
     def end(self, seconds: float) -> None:

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 import yaml
 
@@ -22,7 +22,7 @@ from serl_core.parameters import descriptors, from_mapping
 
 T = TypeVar("T")
 
-Schema = Union[Sequence[type], Callable[[Mapping[str, Any]], Sequence[type]]]
+Schema = Sequence[type] | Callable[[Mapping[str, Any]], Sequence[type]]
 """A node's config classes, or a function from the node's values to them (a reward has its own settings)."""
 
 

@@ -84,6 +84,7 @@ class Witness:
         return transitions
 
 
+@pytest.mark.timeout(900)
 def test_kill_of_any_process_costs_nothing_acknowledged(tmp_path: Path, domain: int) -> None:
     folder = tmp_path / "run"
     witness = Witness(folder)
@@ -126,6 +127,7 @@ def test_kill_of_any_process_costs_nothing_acknowledged(tmp_path: Path, domain: 
     assert report.duplicates == report.conflicts == report.missing_sequences == 0
 
 
+@pytest.mark.timeout(900)
 def test_ctrl_c_in_any_stage_ends_in_order_and_is_resumed(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     rng = random.Random()

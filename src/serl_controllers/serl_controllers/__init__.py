@@ -30,6 +30,7 @@ __all__ = [
     "orientation_error",
 ]
 
+
 class Flag(enum.IntFlag):
     """Bits of ``Output.flags``, as ``enum Flag`` of cartesian_impedance_law.hpp describes them."""
 

@@ -85,7 +85,9 @@ def from_description(message: Any) -> EnvSpec:
     """Read an environment's description; SchemaError if its fingerprint does not fit its text."""
     spec = env_spec_from_json(message.spec_json)
     if spec.fingerprint != message.fingerprint:
-        raise SchemaError(f"description of {message.task!r} does not match its fingerprint {message.fingerprint}")
+        raise SchemaError(
+            f"description of {message.task!r} does not match its fingerprint {message.fingerprint}"
+        )
     return spec
 
 
@@ -315,7 +317,9 @@ def to_learner_status(status: types.LearnerStatus, stamp: float) -> wire.Learner
 
 def from_learner_status(message: Any) -> types.LearnerStatus:
     """Read the learner's pulse."""
-    return types.LearnerStatus(**{name: getattr(message, name) for name in types.LearnerStatus.__dataclass_fields__})
+    return types.LearnerStatus(
+        **{name: getattr(message, name) for name in types.LearnerStatus.__dataclass_fields__}
+    )
 
 
 def to_pose(position: np.ndarray, quaternion_xyzw: np.ndarray) -> Pose:

@@ -8,6 +8,7 @@ parameters with `descriptors`. Unknown names, wrong types and values out of rang
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import typing
 from collections.abc import Mapping
@@ -104,10 +105,8 @@ def _scalar(field: dataclasses.Field, hint: type, value: Any, where: str) -> Any
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if hint is float and isinstance(value, str):
-        try:  # YAML 1.1 reads 3e-4 as a string
+        with contextlib.suppress(ValueError):  # YAML 1.1 reads 3e-4 as a string
             value = float(value)
-        except ValueError:
-            pass
     if type(value) is not hint:
         raise ConfigError(f"{where} must be {_WORDS[hint]}, got {value!r}")
     if hint in (int, float):
@@ -116,7 +115,9 @@ def _scalar(field: dataclasses.Field, hint: type, value: Any, where: str) -> Any
             raise ConfigError(f"{where} must lie in [{low}, {high}], got {value!r}")
     choices = field.metadata["choices"]
     if choices and value not in choices:
-        raise ConfigError(f"{where} must be one of {', '.join(choices)}, got {value!r}{suggest(str(value), choices)}")
+        raise ConfigError(
+            f"{where} must be one of {', '.join(choices)}, got {value!r}{suggest(str(value), choices)}"
+        )
     return value
 
 

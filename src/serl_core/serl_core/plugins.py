@@ -24,5 +24,7 @@ def load(name: str, what: str) -> Any:
     except ModuleNotFoundError as error:
         raise ConfigError(f"{what} {name!r}: no module {error.name!r}") from error
     if not hasattr(module, attribute):
-        raise ConfigError(f"{what} {name!r}: {module_name} has no {attribute}{suggest(attribute, dir(module))}")
+        raise ConfigError(
+            f"{what} {name!r}: {module_name} has no {attribute}{suggest(attribute, dir(module))}"
+        )
     return getattr(module, attribute)

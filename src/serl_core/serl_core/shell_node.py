@@ -94,7 +94,7 @@ class ShellNode(LifecycleNode):
         def call(*args: Any) -> None:
             try:
                 work(*args)
-            except Exception as error:  # noqa: BLE001  the process must end in order whatever happened
+            except Exception as error:
                 self.fail(error)
 
         return call
@@ -105,7 +105,7 @@ class ShellNode(LifecycleNode):
         try:
             work()
             return TransitionCallbackReturn.SUCCESS
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             self.fail(error)
             return TransitionCallbackReturn.FAILURE
 
@@ -134,7 +134,9 @@ class ShellNode(LifecycleNode):
     def _publish_diagnostics(self) -> None:
         level = DiagnosticStatus.ERROR if self.failure else DiagnosticStatus.OK
         values = [KeyValue(key=str(k), value=str(v)) for k, v in self.diagnostics().items()]
-        status = DiagnosticStatus(level=level, name=self.get_fully_qualified_name(), message=self.failure, values=values)
+        status = DiagnosticStatus(
+            level=level, name=self.get_fully_qualified_name(), message=self.failure, values=values
+        )
         message = DiagnosticArray(status=[status])
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
@@ -144,9 +146,11 @@ def _parameter_type(hint: Any) -> Parameter.Type:
     kinds = {bool: Parameter.Type.BOOL, int: Parameter.Type.INTEGER, float: Parameter.Type.DOUBLE,
              str: Parameter.Type.STRING}  # fmt: skip
     if typing.get_origin(hint) is tuple:
-        return {float: Parameter.Type.DOUBLE_ARRAY, str: Parameter.Type.STRING_ARRAY, int: Parameter.Type.INTEGER_ARRAY}[
-            typing.get_args(hint)[0]
-        ]
+        return {
+            float: Parameter.Type.DOUBLE_ARRAY,
+            str: Parameter.Type.STRING_ARRAY,
+            int: Parameter.Type.INTEGER_ARRAY,
+        }[typing.get_args(hint)[0]]
     return kinds[hint]
 
 
@@ -157,7 +161,9 @@ def _descriptor(setting: Descriptor) -> ParameterDescriptor:
         descriptor.additional_constraints = "one of: " + ", ".join(setting.choices)
     if setting.low is not None and setting.high is not None:
         if isinstance(setting.default, float):
-            descriptor.floating_point_range = [FloatingPointRange(from_value=setting.low, to_value=setting.high)]
+            descriptor.floating_point_range = [
+                FloatingPointRange(from_value=setting.low, to_value=setting.high)
+            ]
         elif isinstance(setting.default, int):
             descriptor.integer_range = [IntegerRange(from_value=int(setting.low), to_value=int(setting.high))]
     return descriptor

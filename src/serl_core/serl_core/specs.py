@@ -30,6 +30,16 @@ class ArraySpec:
     unit: str = ""
     scale: float | tuple[float, ...] = 1.0
 
+    def __post_init__(self) -> None:
+        # Floats throughout, so that equal specs have equal fingerprints.
+        scale = tuple(map(float, self.scale)) if isinstance(self.scale, tuple) else float(self.scale)
+        object.__setattr__(self, "scale", scale)
+        values = scale if isinstance(scale, tuple) else (scale,)
+        if isinstance(scale, tuple) and len(scale) != int(np.prod(self.shape)):
+            raise SchemaError(f"{self.name}: scale has {len(scale)} numbers for shape {self.shape}")
+        if not all(np.isfinite(value) and value > 0.0 for value in values):
+            raise SchemaError(f"{self.name}: scale must be positive, got {self.scale}")
+
     def check(self, value: np.ndarray) -> np.ndarray:
         """Return `value` as an array of this spec; SchemaError on a wrong shape, dtype or non-finite number."""
         array = np.asarray(value)
@@ -121,6 +131,8 @@ class EnvSpec:
             array = np.asarray(state[spec.name], np.float32)
             lead = array.shape[: array.ndim - len(spec.shape)]
             parts.append(array.reshape(*lead, -1) / np.asarray(spec.scale, np.float32).reshape(-1))
+        if not parts:
+            raise SchemaError(f"task {self.task}: policy_keys names no state for the policy to read")
         return np.concatenate(parts, axis=-1)
 
     def check_action(self, action: np.ndarray) -> np.ndarray:

@@ -130,3 +130,22 @@ def test_a_spec_that_contradicts_itself_is_refused(changes: dict, told: str) -> 
 def test_a_text_that_is_no_spec_is_refused(text: str) -> None:
     with pytest.raises(SchemaError, match="not an environment specification"):
         env_spec_from_json(text)
+
+
+def test_a_policy_that_reads_nothing_is_refused_by_name() -> None:
+    spec = EnvSpec("blind", (ArraySpec("state", (3,)),), (), 1, "", (), 0.1, 10)
+    with pytest.raises(SchemaError, match="policy_keys"):
+        spec.policy_vector({"state": np.zeros(3, np.float32)})
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, float("nan"), (1.0, 2.0), (1.0, 0.0, 1.0)])
+def test_a_scale_that_cannot_divide_is_refused(scale: float | tuple[float, ...]) -> None:
+    with pytest.raises(SchemaError, match="scale"):
+        ArraySpec("state", (3,), scale=scale)
+
+
+def test_whole_and_real_scales_have_one_fingerprint() -> None:
+    whole, real = (
+        EnvSpec("t", (ArraySpec("s", (3,), scale=x),), (), 1, "", ("s",), 0.1, 10) for x in (2, 2.0)
+    )
+    assert whole.fingerprint == real.fingerprint

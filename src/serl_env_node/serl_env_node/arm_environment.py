@@ -28,7 +28,9 @@ def state_specs(config: EnvConfig) -> tuple[ArraySpec, ...]:
         ArraySpec("tcp_force", (3,), unit="external force on the tool, tcp axes: N", scale=10.0),
         ArraySpec("tcp_torque", (3,), unit="external torque on the tool at E, tcp axes: Nm", scale=1.0),
         ArraySpec("gripper", (1,), unit="width between the fingers: m", scale=0.08),
-        ArraySpec("target_offset", (6,), unit="commanded target in tcp frame: m, rotation vector rad", scale=lead),
+        ArraySpec(
+            "target_offset", (6,), unit="commanded target in tcp frame: m, rotation vector rad", scale=lead
+        ),
         ArraySpec("goal_pose", (6,), unit="taught goal in tcp frame: m, rotation vector rad", scale=near),
     )
 
@@ -43,7 +45,18 @@ class ArmEnvironment:
 
     def __init__(self, arm: Arm, reward: RewardFn, config: EnvConfig) -> None:
         if config.reset_height[0] > config.reset_height[1]:
-            raise ConfigError(f"reset_height: lowest {config.reset_height[0]} exceeds highest {config.reset_height[1]}")
+            raise ConfigError(
+                f"reset_height: lowest {config.reset_height[0]} exceeds highest {config.reset_height[1]}"
+            )
+        region = np.array([config.reset_xy, config.reset_xy, config.reset_height[1]])
+        if np.any(-region[:2] < config.box_low[:2]) or np.any(region > config.box_high):
+            raise ConfigError(
+                f"starts reach {region} m from the goal, outside the safety box {config.box_low} to {config.box_high}"
+            )
+        if config.reset_yaw > config.box_rotation:
+            raise ConfigError(
+                f"reset_yaw {config.reset_yaw} rad exceeds the safety box's {config.box_rotation} rad"
+            )
         self.config = config
         self._arm = arm
         self._reward = reward
@@ -76,7 +89,9 @@ class ArmEnvironment:
         if self._X_BT is None or self._arm.state().fault:
             self._arm.restart(int(self._rng.integers(2**31)))
         here = self._arm.state().X_BE
-        up = np.array([here.position[0], here.position[1], max(here.position[2], X_BG.position[2] + c.retract_height)])
+        up = np.array(
+            [here.position[0], here.position[1], max(here.position[2], X_BG.position[2] + c.retract_height)]
+        )
         self._arm.move(Pose(up, here.rotation), c.reset_seconds)
         offset = [*self._rng.uniform(-c.reset_xy, c.reset_xy, 2), self._rng.uniform(*c.reset_height)]
         yaw = self._rng.uniform(-c.reset_yaw, c.reset_yaw)
@@ -92,7 +107,9 @@ class ArmEnvironment:
         if self._X_BT is None:
             raise RuntimeError("reset must come before step")
         if action is not None:
-            self._X_BT = self._safe_target(displaced(self._X_BT, action * self._scale), self._arm.state().X_BE)
+            self._X_BT = self._safe_target(
+                displaced(self._X_BT, action * self._scale), self._arm.state().X_BE
+            )
         state = self._arm.track(self._X_BT, self.spec.step_seconds)
         observed, images = self._observe(state)
         verdict = self._reward(observed)
@@ -119,8 +136,10 @@ class ArmEnvironment:
         c, X_BG = self.config, self._arm.goal
         lead = X_BT.position - X_BE.position
         distance = float(np.linalg.norm(lead))
-        position = X_BT.position if distance <= c.leash_translation else X_BE.position + lead * (
-            c.leash_translation / distance
+        position = (
+            X_BT.position
+            if distance <= c.leash_translation
+            else X_BE.position + lead * (c.leash_translation / distance)
         )
         position = X_BG.position + np.clip(position - X_BG.position, c.box_low, c.box_high)
         rotation = X_BE.rotation * limited_rotation(X_BE.rotation.inv() * X_BT.rotation, c.leash_rotation)

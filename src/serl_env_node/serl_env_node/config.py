@@ -29,9 +29,14 @@ class EnvConfig:
         0.05, "in real time, how long a step waits for its action before it holds [s]", 0.001, 10.0
     )
     policy: bool = parameter(True, "steps wait for a policy's action")
-    operator: bool = parameter(False, "steps heed an operator (and, when not in real time, wait for its word)")
+    operator: bool = parameter(
+        False, "steps heed an operator (and, when not in real time, wait for its word)"
+    )
     max_unacknowledged: int = parameter(
-        20_000, "transitions kept for resending; the environment pauses when they are not acknowledged", 1, 10_000_000
+        20_000,
+        "transitions kept for resending; the environment pauses when they are not acknowledged",
+        1,
+        10_000_000,
     )
     max_episodes: int = parameter(0, "episodes to run; 0: without end", 0, 10_000_000)
     max_successes: int = parameter(0, "successful episodes to run; 0: without end", 0, 10_000_000)
@@ -42,16 +47,24 @@ class EnvConfig:
     leash_translation: float = parameter(0.02, "farthest that the target may lead the tcp [m]", 1e-4, 0.2)
     leash_rotation: float = parameter(0.15, "farthest that the target may lead the tcp [rad]", 1e-3, 1.0)
     box_low: tuple[float, ...] = parameter(
-        (-0.06, -0.06, -0.002), "safety box: lowest target position relative to the goal, base axes [m]", size=3
+        (-0.06, -0.06, -0.002),
+        "safety box: lowest target position relative to the goal, base axes [m]",
+        size=3,
     )
     box_high: tuple[float, ...] = parameter(
         (0.06, 0.06, 0.10), "safety box: highest target position relative to the goal, base axes [m]", size=3
     )
-    box_rotation: float = parameter(0.35, "safety box: largest rotation of the target from the goal [rad]", 0.0, 3.1)
+    box_rotation: float = parameter(
+        0.35, "safety box: largest rotation of the target from the goal [rad]", 0.0, 3.1
+    )
     force_limit: float = parameter(60.0, "external force that ends the episode [N]", 1.0, 1000.0)
 
     reset_xy: float = parameter(0.05, "half width of the region of random starts, in x and y [m]", 0.0, 0.5)
-    reset_height: tuple[float, ...] = parameter((0.03, 0.06), "lowest and highest start above the goal [m]", size=2)
+    reset_height: tuple[float, ...] = parameter(
+        (0.03, 0.06), "lowest and highest start above the goal [m]", size=2
+    )
     reset_yaw: float = parameter(0.2, "largest random rotation about z at the start [rad]", 0.0, 3.1)
-    retract_height: float = parameter(0.05, "height above the goal to retract to before a reset [m]", 0.0, 0.5)
+    retract_height: float = parameter(
+        0.05, "height above the goal to retract to before a reset [m]", 0.0, 0.5
+    )
     reset_seconds: float = parameter(1.0, "duration of each motion of the reset [s]", 0.1, 10.0)

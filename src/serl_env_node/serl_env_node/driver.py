@@ -55,7 +55,10 @@ class Mailbox:
     def action_for(self, observation: Observation) -> Action | None:
         """Return the action that answers this observation, if it has come."""
         action = self._action
-        if action is not None and (action.episode_id, action.step) == (observation.episode_id, observation.step):
+        if action is not None and (action.episode_id, action.step) == (
+            observation.episode_id,
+            observation.step,
+        ):
             return action
         return None
 
@@ -232,16 +235,28 @@ class EnvDriver(Generic[M]):
             word = box.intervention_for(observation) if c.operator else None
             if word is not None and word.active:
                 return True
-            return (not c.policy or box.action_for(observation) is not None) and (not c.operator or word is not None)
+            return (not c.policy or box.action_for(observation) is not None) and (
+                not c.operator or word is not None
+            )
 
         def answered_in_time() -> bool:
-            word = box.recent_intervention(time.monotonic(), c.action_timeout_s + 1.0 / c.rate_hz) if c.operator else None
-            return interrupted() or (word is not None and word.active) or box.action_for(observation) is not None
+            word = (
+                box.recent_intervention(time.monotonic(), c.action_timeout_s + 1.0 / c.rate_hz)
+                if c.operator
+                else None
+            )
+            return (
+                interrupted() or (word is not None and word.active) or box.action_for(observation) is not None
+            )
 
         self._outlets.observation(observation)
         if self.real_time:
             box.wait(answered_in_time, max(0.0, now + c.action_timeout_s - time.monotonic()))
-            word = box.recent_intervention(time.monotonic(), c.action_timeout_s + 1.0 / c.rate_hz) if c.operator else None
+            word = (
+                box.recent_intervention(time.monotonic(), c.action_timeout_s + 1.0 / c.rate_hz)
+                if c.operator
+                else None
+            )
             return box.action_for(observation), word
         self.waiting_for = "action" if c.policy else "operator"
         while not box.wait(answered, ASK_AGAIN_SECONDS):

@@ -10,7 +10,9 @@ from serl_env_node.arm_environment import ArmEnvironment
 from serl_env_node.config import EnvConfig
 
 
-def make_environment(config: EnvConfig, arm: Arm | None = None, reward: RewardFn | None = None) -> Environment:
+def make_environment(
+    config: EnvConfig, arm: Arm | None = None, reward: RewardFn | None = None
+) -> Environment:
     """Build the environment that `config` names: a Gymnasium one (`env_id`) or an arm with a reward."""
     if config.env_id:
         from serl_env_node.gymnasium_environment import GymnasiumEnvironment

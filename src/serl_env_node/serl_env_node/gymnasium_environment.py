@@ -27,10 +27,14 @@ class GymnasiumEnvironment:
             self._env = gymnasium.make(config.env_id).unwrapped
         except (gymnasium.error.Error, ModuleNotFoundError) as error:
             known = "" if config.env_id in gymnasium.registry else suggest(config.env_id, gymnasium.registry)
-            raise ConfigError(f"env_id {config.env_id!r} cannot be made: {str(error).splitlines()[0]}{known}") from error
+            raise ConfigError(
+                f"env_id {config.env_id!r} cannot be made: {str(error).splitlines()[0]}{known}"
+            ) from error
         box = self._env.action_space
         if not isinstance(box, spaces.Box) or not np.isfinite([box.low, box.high]).all():
-            raise ConfigError(f"env_id {config.env_id!r}: the action space must be a bounded Box, it is {box}")
+            raise ConfigError(
+                f"env_id {config.env_id!r}: the action space must be a bounded Box, it is {box}"
+            )
         self._low, self._high = box.low.reshape(-1), box.high.reshape(-1)
         self._action_shape = box.shape
         space = self._env.observation_space
@@ -38,7 +42,9 @@ class GymnasiumEnvironment:
         state, images = [], []
         for name, part in parts.items():
             if not isinstance(part, spaces.Box):
-                raise ConfigError(f"env_id {config.env_id!r}: observation {name!r} must be a Box, it is {part}")
+                raise ConfigError(
+                    f"env_id {config.env_id!r}: observation {name!r} must be a Box, it is {part}"
+                )
             if part.dtype == np.uint8 and len(part.shape) == 3:
                 images.append(ArraySpec(name, part.shape, "uint8", "rgb"))
             else:
@@ -87,7 +93,13 @@ class GymnasiumEnvironment:
             reward=RewardSignal(float(reward), success, self._env.spec.id if self._env.spec else "gymnasium"),
             terminated=bool(terminated),
             truncated=bool(truncated),
-            end_reason="success" if success else "terminated" if terminated else "truncated" if truncated else "",
+            end_reason="success"
+            if success
+            else "terminated"
+            if terminated
+            else "truncated"
+            if truncated
+            else "",
         )
 
     def close(self) -> None:

@@ -97,7 +97,9 @@ class StepLoop:
             source, detail = Source.HOLD, result.held
         executed = decision.action if source is not Source.HOLD else None
         last = result.terminated or result.truncated or bool(abort) or step + 1 >= self.spec.max_steps
-        following = Observation(self._episode_id, step + 1, self._environment.time, result.state, result.images)
+        following = Observation(
+            self._episode_id, step + 1, self._environment.time, result.state, result.images
+        )
         self.sequence += 1
         self._peak_force = max(self._peak_force, result.peak_force)
         transition = Transition(
@@ -139,7 +141,9 @@ class StepLoop:
             duration=t[-1].next_observation.stamp - self._first.stamp,
             human_steps=sum(human),
             hold_steps=sum(x.source is Source.HOLD for x in t),
-            interventions=sum(now and not before for before, now in zip([False, *human], human)),
+            interventions=sum(
+                now and not before for before, now in zip([False, *human], human, strict=False)
+            ),
             peak_force=self._peak_force,
             policy_version=max((x.policy_version for x in t), default=0),
             end_reason=self._end_reason,

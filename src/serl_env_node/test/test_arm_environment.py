@@ -396,3 +396,13 @@ def test_the_fingerprint_follows_what_an_action_means() -> None:
     assert len(prints) == 5
     same = dataclasses.replace(EnvConfig(task="fake"), seed=3, force_limit=20.0)
     assert ArmEnvironment(FakeArm(), Verdict(), same).spec.fingerprint in prints
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"reset_xy": 0.07}, {"reset_height": (0.03, 0.11)}, {"reset_yaw": 0.4}],
+    ids=lambda c: next(iter(c)),
+)
+def test_starts_outside_the_safety_box_are_refused(change: dict) -> None:
+    with pytest.raises(ConfigError, match="safety box"):
+        made(**change)

@@ -12,11 +12,14 @@ from serl_core.parameters import parameter
 class LearnerConfig:
     """Settings of the learner node; names are ROS parameter names."""
 
-    out: str = parameter("", "run folder: bag, checkpoints and TensorBoard events go there; a run there is continued")
+    out: str = parameter(
+        "", "run folder: bag, checkpoints and TensorBoard events go there; a run there is continued"
+    )
     demos: str = parameter("", "bag of demonstrations for the demo buffer; empty: none")
     seed: int = parameter(0, "seed of networks and sampling", 0, 2**31 - 1)
     pace: bool = parameter(
-        True, "hold utd_ratio critic updates per online transition by limiting who is ahead; off: nobody waits"
+        True,
+        "hold utd_ratio critic updates per online transition by limiting who is ahead; off: nobody waits",
     )
     publish_updates: int = parameter(8, "publish the policy after this many update calls", 1, 1_000_000)
     checkpoint_minutes: float = parameter(2.0, "save the learner's state this often [min]", 0.01, 10_000.0)

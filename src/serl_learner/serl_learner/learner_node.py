@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from rclpy.serialization import deserialize_message, serialize_message
+
 from serl_core import codec, contract
 from serl_core.shell_node import ShellNode, run
 from serl_core.specs import EnvSpec
-
 from serl_learner.agents.config import RLPDConfig
 from serl_learner.config import LearnerConfig
 from serl_learner.recorder_node import ACK_SECONDS
@@ -50,7 +50,9 @@ class LearnerNode(ShellNode):
         contract.subscription(self, contract.ENV_DESCRIPTION, self.guarded(self._on_description))
         contract.subscription(self, contract.TRANSITION, self.guarded(self._on_transition), raw=True)
         contract.subscription(self, contract.EPISODE, self.guarded(self._on_episode), raw=True)
-        contract.subscription(self, contract.CONTROLLER_STATE, self.guarded(self._on_controller_state), raw=True)
+        contract.subscription(
+            self, contract.CONTROLLER_STATE, self.guarded(self._on_controller_state), raw=True
+        )
         self.create_timer(ACK_SECONDS, self.guarded(self._acknowledge))
         self.create_timer(1.0, self.guarded(self._publish_status))
 

@@ -11,7 +11,6 @@ from rclpy.serialization import deserialize_message
 from serl_core import codec, contract
 from serl_core.errors import ConfigError
 from serl_core.shell_node import ShellNode, run
-
 from serl_learner.config import RecorderConfig
 from serl_learner.recording import Recording
 

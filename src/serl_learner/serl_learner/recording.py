@@ -10,7 +10,6 @@ from typing import Any
 
 from serl_core.specs import EnvSpec, env_spec_to_json
 from serl_core.types import EpisodeSummary, Transition, TransitionAck
-
 from serl_learner.bag.reader import TRANSITION, BagReader
 from serl_learner.bag.writer import BagWriter
 from serl_learner.intake import Intake, Receipt

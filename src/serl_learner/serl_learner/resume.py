@@ -9,7 +9,6 @@ from pathlib import Path
 
 from serl_core.errors import ConfigError
 from serl_core.types import Transition
-
 from serl_learner.bag.reader import read_transitions
 from serl_learner.checkpoint import has_checkpoint
 from serl_learner.training_loop import TrainingLoop
@@ -38,7 +37,9 @@ def fill_demos(loop: TrainingLoop, bag: Path) -> int:
             loop.ingest(transition, demo=True)
         count += 1
     if count == 0:
-        raise ConfigError(f"{bag} holds no successful demonstration of task {loop.spec.task!r}: record some first")
+        raise ConfigError(
+            f"{bag} holds no successful demonstration of task {loop.spec.task!r}: record some first"
+        )
     return count
 
 

@@ -6,8 +6,18 @@ from pathlib import Path
 import pytest
 
 MESSAGES = sorted((Path(__file__).parents[1] / "msg").glob("*.msg"))
-SELF_EXPLANATORY = {"header", "task", "env_id", "episode_id", "success", "entropy", "target_entropy",
-                    "temperature", "critic_loss", "actor_updates"}
+SELF_EXPLANATORY = {
+    "header",
+    "task",
+    "env_id",
+    "episode_id",
+    "success",
+    "entropy",
+    "target_entropy",
+    "temperature",
+    "critic_loss",
+    "actor_updates",
+}
 
 
 @pytest.mark.parametrize("path", MESSAGES, ids=lambda p: p.stem)

@@ -17,10 +17,18 @@ class PoseRewardConfig:
     """Tolerances around the taught goal, per axis of the goal frame."""
 
     goal_tolerance_m: tuple[float, ...] = parameter(
-        (0.001, 0.001, 0.0008), "largest distance of the tcp from the goal along the goal's axes [m]", 0.0, 1.0, size=3
+        (0.001, 0.001, 0.0008),
+        "largest distance of the tcp from the goal along the goal's axes [m]",
+        0.0,
+        1.0,
+        size=3,
     )
     goal_tolerance_rad: tuple[float, ...] = parameter(
-        (0.05, 0.05, 0.05), "largest rotation of the tcp from the goal about the goal's axes [rad]", 0.0, 3.2, size=3
+        (0.05, 0.05, 0.05),
+        "largest rotation of the tcp from the goal about the goal's axes [rad]",
+        0.0,
+        3.2,
+        size=3,
     )
 
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 import time
 
 import numpy as np
-from serl_controllers import ImpedanceGains
 
+from serl_controllers import ImpedanceGains
 from serl_sim.lockstep_host import CYCLE_SECONDS, LockstepHost
 from serl_sim.scenes.pcb_insertion import build
 

@@ -13,8 +13,8 @@ from typing import Any
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
-from serl_core.errors import SerlError
 
+from serl_core.errors import SerlError
 from serl_sim.lockstep_host import LockstepHost
 from serl_sim.scenes.scene import Scene
 

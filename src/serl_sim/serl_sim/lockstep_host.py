@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from serl_controllers import ImpedanceGains
 
+from serl_controllers import ImpedanceGains
 from serl_sim._host import Host, Snapshot
 from serl_sim.kinematics import InverseKinematics
 from serl_sim.scenes.scene import Scene

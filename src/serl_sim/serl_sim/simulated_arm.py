@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
 from serl_controllers import ImpedanceGains
 from serl_core.errors import ConfigError
 from serl_core.parameters import parameter
 from serl_env_node.arm import ArmState
 from serl_env_node.frames import Pose
-
 from serl_sim.lockstep_host import CYCLE_SECONDS, LockstepHost
 from serl_sim.scenes.pcb_insertion import PcbInsertionConfig, build
 

@@ -2,6 +2,7 @@
 """One scene and one host for all tests; every test starts its host afresh with `reset`."""
 
 import pytest
+
 from serl_controllers import ImpedanceGains
 from serl_sim import LockstepHost
 from serl_sim.scenes.pcb_insertion import build

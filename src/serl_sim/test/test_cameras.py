@@ -1,6 +1,7 @@
 # Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
 import numpy as np
 import pytest
+
 from serl_core.errors import SerlError
 from serl_sim import cameras
 

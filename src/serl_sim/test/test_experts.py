@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
+
 from serl_sim.experts import PcbInsertionExpert
 
 SCALE = np.array([0.01] * 3 + [0.05] * 3)

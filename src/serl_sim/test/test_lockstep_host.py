@@ -5,6 +5,7 @@ import mujoco
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
+
 from serl_controllers import Flag, ImpedanceGains
 from serl_sim import LockstepHost, benchmark_steps
 

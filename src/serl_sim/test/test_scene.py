@@ -5,6 +5,7 @@ import mujoco
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
+
 from serl_sim.kinematics import InverseKinematics
 from serl_sim.scenes.pcb_insertion import CHAMFER_M, PLUG_SIZE_M, SOCKET_DEPTH_M, PcbInsertionConfig, build
 
