@@ -7,6 +7,8 @@ ten two-dimensional products take about half the time of one batched product (`b
 
 from __future__ import annotations
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 
@@ -23,7 +25,7 @@ def _add(x: jax.Array, row: jax.Array) -> jax.Array:
 
 def _hidden_params(key: jax.Array, sizes: tuple[int, ...], layer_norm: bool) -> Params:
     params: Params = {}
-    for i, (fan_in, units) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for i, (fan_in, units) in enumerate(itertools.pairwise(sizes)):
         key, kernel_key = jax.random.split(key)
         params[f"hidden_{i}/kernel"] = jax.nn.initializers.glorot_uniform()(kernel_key, (fan_in, units))
         params[f"hidden_{i}/bias"] = jnp.zeros(units)

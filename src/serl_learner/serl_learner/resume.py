@@ -3,44 +3,21 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from serl_core.errors import ConfigError
-from serl_core.types import Transition
 from serl_learner.bag.reader import read_transitions
 from serl_learner.checkpoint import has_checkpoint
+from serl_learner.demonstrations import read_demonstrations
 from serl_learner.training_loop import TrainingLoop
 
 
-def successful_episodes(transitions: Iterable[Transition]) -> Iterator[list[Transition]]:
-    """Yield the episodes that ended in success, each in order; failed attempts are no demonstrations."""
-    episodes: dict[tuple[str, int], list[Transition]] = defaultdict(list)
-    for transition in transitions:
-        key = (transition.env_id, transition.episode_id)
-        episodes[key].append(transition)
-        if transition.last:
-            episode = episodes.pop(key)
-            if transition.success:
-                yield episode
-
-
 def fill_demos(loop: TrainingLoop, bag: Path) -> int:
-    """Fill the demo buffer from a bag; return the number of demonstrations.
-
-    BagError if it is no bag, ConfigError if it holds no successful episode of this task.
-    """
-    count = 0
-    for episode in successful_episodes(read_transitions(bag, loop.spec)):
+    """Fill the demo buffer from a bag and return the number of demonstrations; see `read_demonstrations`."""
+    episodes = read_demonstrations(bag, loop.spec)
+    for episode in episodes:
         for transition in episode:
             loop.ingest(transition, demo=True)
-        count += 1
-    if count == 0:
-        raise ConfigError(
-            f"{bag} holds no successful demonstration of task {loop.spec.task!r}: record some first"
-        )
-    return count
+    return len(episodes)
 
 
 def resume_run(loop: TrainingLoop, run: Path) -> dict[str, int]:

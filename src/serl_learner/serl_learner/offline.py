@@ -1,0 +1,81 @@
+# Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
+"""Learning from a bag alone: behaviour cloning, the baseline of the paper's section V."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from serl_core.errors import ConfigError
+from serl_learner import weights
+from serl_learner.agents import bc
+from serl_learner.agents.config import BCConfig
+from serl_learner.bag.reader import read_spec
+from serl_learner.checkpoint import save_policy
+from serl_learner.demonstrations import read_demonstrations
+from serl_learner.replay.joiner import Joiner
+from serl_learner.replay.ring_buffer import RingBuffer
+
+UPDATES_PER_CALL = 100
+
+
+@dataclass(frozen=True)
+class CloningResult:
+    """What cloning was done on and how long it took.
+
+    Attributes:
+        demos: Demonstrations used.
+        demo_cycle_time_s: Their mean duration [s].
+        seconds: Wall-clock time of training [s].
+        losses: Loss of every call of the agent's update, in order.
+    """
+
+    demos: int
+    demo_cycle_time_s: float
+    seconds: float
+    losses: tuple[float, ...]
+
+
+def train_bc(bag: Path, config: BCConfig, run: Path, seed: int, note: Callable[[str], None]) -> CloningResult:
+    """Clone the demonstrations of a bag and save the policy as a checkpoint of `run`.
+
+    Args:
+        bag: Bag of demonstrations; BagError or ConfigError if it holds none.
+        config: Settings.
+        run: Run folder.
+        seed: Seed of network and sampling.
+        note: Told about progress, a line now and then.
+    """
+    spec = read_spec(bag)
+    if spec is None:
+        raise ConfigError(f"{bag} does not say which environment it is of: record it with ./serl demos")
+    episodes = read_demonstrations(bag, spec)
+    joiner = Joiner(spec)
+    rows = [row for episode in episodes for transition in episode for row in joiner.add(transition)]
+    buffer = RingBuffer(spec, max(2, len(rows)))
+    for row in rows:
+        buffer.insert(row)
+    rng = np.random.default_rng(seed)
+    state = bc.init(config, spec, seed)
+    began = time.monotonic()
+    losses: list[float] = []
+    done = 0
+    while done < config.updates:
+        count = min(UPDATES_PER_CALL, config.updates - done)
+        batch = buffer.sample((count, config.batch_size), rng)
+        state, metrics = bc.update(config, state, {key: batch[key] for key in ("state", "action")})
+        done += count
+        losses.append(float(metrics["loss"]))
+        if len(losses) % 50 == 1:
+            note(
+                f"cloning {len(episodes)} demonstrations: {done} of {config.updates} updates, loss {losses[-1]:.4f}"
+            )
+    actor_config = config.actor_config(spec.policy_state_size, spec.action_size)
+    policy = weights.encode(bc.actor_leaves(state), spec, actor_config, done, time.time())
+    save_policy(run, done, policy, spec, {"method": "bc", "seed": seed, "demos": len(episodes)})
+    durations = [len(episode) * spec.step_seconds for episode in episodes]
+    return CloningResult(len(episodes), float(np.mean(durations)), time.monotonic() - began, tuple(losses))
