@@ -43,7 +43,9 @@ def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def call(*args: Any, **kwargs: Any) -> None:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends in order, as Ctrl-C does
+        # SIGTERM ends in order as Ctrl-C does; SIGINT, too, where a shell started this in the background.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.default_int_handler)
         try:
             command(*args, **kwargs)
         except SerlError as error:

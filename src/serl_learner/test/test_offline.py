@@ -52,9 +52,10 @@ def test_the_clone_acts_as_shown_and_ignores_failures(tmp_path: Path) -> None:
     assert notes and "4 demonstrations" in notes[0]
     policy = load_policy(tmp_path / "run")
     network = weights.decode(policy.weights, SPEC)
-    for transition in good[0]:
-        state = SPEC.policy_vector(transition.next_observation.state)
-        np.testing.assert_allclose(network.mean(state), SHOWN, atol=0.1)
+    # The last observation of an episode is shown no action.
+    seen = [t.next_observation.state for episode in good for t in episode[:-1]]
+    acted = np.array([network.mean(SPEC.policy_vector(state)) for state in seen])
+    assert np.abs(acted - SHOWN).mean() < 0.05, "not what the successes showed"
 
 
 def test_a_bag_of_failures_is_refused_in_one_line(tmp_path: Path) -> None:
