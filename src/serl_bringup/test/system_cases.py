@@ -141,8 +141,10 @@ class Command:
         self.folder = folder
         self._output, self._error = tempfile.TemporaryFile("w+b"), tempfile.TemporaryFile("w+b")
         self.process = subprocess.Popen(
-            [*COMMAND, *map(str, arguments)], stdout=self._output, stderr=self._error, env=environment(domain)
-        )
+            [*COMMAND, *map(str, arguments)], stdout=self._output, stderr=self._error, env=environment(domain),
+            # Where the tests run in the background of a shell, Ctrl-C would be ignored by heredity.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )  # fmt: skip
 
     def __enter__(self) -> Command:
         return self
@@ -164,7 +166,7 @@ class Command:
         """What it wrote to standard error so far."""
         return os.pread(self._error.fileno(), 1 << 20, 0).decode(errors="replace")
 
-    def wait_for(self, text: str, timeout: float = START_SECONDS) -> None:
+    def wait_for(self, text: str) -> None:
         """Wait until `text` was written; the command must be alive by then."""
 
         def written() -> bool:
@@ -173,7 +175,7 @@ class Command:
             assert self.process.poll() is None, f"ended ({self.process.returncode}) before {text!r}:\n{self.stderr}"
             return False
 
-        poll(written, timeout, f"{text!r}")
+        poll(written, START_SECONDS, f"{text!r}")
 
     def end(self, signal_number: int | None = None, timeout: float = 240.0) -> tuple[int, float]:
         """Send a signal, if any, and wait for the end; return exit status and seconds that it took."""
