@@ -24,7 +24,7 @@ STATE_SIZE = 30
 ACTION_SIZE = 6
 
 
-def benchmark_learner(seconds: float) -> dict[str, Any]:
+def benchmark_learner(seconds: float, config: RLPDConfig | None = None) -> dict[str, Any]:
     """Measure RLPD with the paper's settings (batch 256, ten critics, eight critic updates per actor's).
 
     The baseline differs in two ways only: the ensemble is one batched product, and targets evaluate all ten
@@ -32,11 +32,12 @@ def benchmark_learner(seconds: float) -> dict[str, Any]:
 
     Args:
         seconds: Time to measure for, compilation excluded.
+        config: Other settings than the paper's.
 
     Returns:
         Rates [1/s], medians [ms], the ratio of the two, and the latency of one action in NumPy [us].
     """
-    config = RLPDConfig()
+    config = config or RLPDConfig()
     spec = EnvSpec(
         task="bench",
         state=(ArraySpec("state", (STATE_SIZE,)),),

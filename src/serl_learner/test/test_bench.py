@@ -2,12 +2,15 @@
 import json
 import math
 
+from serl_learner.agents.config import RLPDConfig
 from serl_learner.bench import benchmark_learner
 
 
 def test_the_benchmark_measures_both_in_one_run():
-    figures = benchmark_learner(0.0)
+    figures = benchmark_learner(
+        0.0, RLPDConfig(hidden_sizes=(16,), ensemble_size=2, batch_size=32, utd_ratio=3)
+    )
     assert json.loads(json.dumps(figures)) == figures
     assert all(math.isfinite(value) and value > 0 for value in figures.values())
     assert math.isclose(figures["critic_updates_per_second"] * figures["critic_update_ms"], 1000.0)
-    assert figures["batch_size"] == 256 and figures["ensemble_size"] == 10
+    assert figures["batch_size"] == 32 and figures["ensemble_size"] == 2

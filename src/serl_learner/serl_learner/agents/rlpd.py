@@ -233,7 +233,7 @@ def update(config: RLPDConfig, state: TrainState, batches: Batch) -> tuple[Train
     return state, {**metrics, **actor_metrics, "skipped": state.skipped}
 
 
-def empty_batches(config: RLPDConfig, spec: EnvSpec) -> Batch:
+def empty_batches(config: RLPDConfig, spec: EnvSpec) -> dict[str, np.ndarray]:
     """Return batches of zeros in the shapes and types that `update` takes."""
     lead = (config.utd_ratio, config.batch_size)
     state = np.zeros((*lead, spec.policy_state_size), np.float32)
