@@ -1,5 +1,5 @@
 # Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
-"""What the system tests share: the command as a process, its nodes, one short run, and a task without physics.
+"""What the system tests share: the command as a process, one short run, and a task without physics.
 
 `FakeReach-v0` serves `FakeEnvironment` as a Gymnasium environment, so that the whole loop can run on fakes:
 `env.env_id=system_cases:FakeReach-v0` with this folder on PYTHONPATH.
@@ -39,7 +39,8 @@ class FakeReach(gymnasium.Env):  # type: ignore[type-arg]
     def __init__(self) -> None:
         self._environment = FakeEnvironment()
         boxes = {
-            array.name: gymnasium.spaces.Box(-np.inf, np.inf, array.shape) for array in self._environment.spec.state
+            array.name: gymnasium.spaces.Box(-np.inf, np.inf, array.shape)
+            for array in self._environment.spec.state
         }
         self.observation_space = gymnasium.spaces.Dict(boxes)
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (2,))
@@ -51,7 +52,13 @@ class FakeReach(gymnasium.Env):  # type: ignore[type-arg]
     def step(self, action: np.ndarray) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Move the point."""
         result = self._environment.step(action)
-        return result.state, result.reward.value, result.terminated, False, {"is_success": result.reward.success}
+        return (
+            result.state,
+            result.reward.value,
+            result.terminated,
+            False,
+            {"is_success": result.reward.success},
+        )
 
 
 gymnasium.register(id="FakeReach-v0", entry_point=FakeReach, disable_env_checker=True)
@@ -71,7 +78,7 @@ SMALL = (
 FAKE_TASK = ("env.env_id=system_cases:FakeReach-v0", "env.task=fake_reach", "env.max_steps=20", *SMALL)
 """Settings that turn the task `pendulum` into one on fakes."""
 
-SHORT = ("run.train_minutes=0.15", "run.demos=2", "run.eval_episodes=3", *SMALL)
+SHORT = ("run.train_minutes=4", "run.max_env_steps=150", "run.demos=2", "run.eval_episodes=3", *SMALL)
 """Settings on top of `--quick`."""
 
 
@@ -80,10 +87,17 @@ def environment(domain: int | None = None) -> dict[str, str]:
     from serl_bringup.supervisor import free_domain
 
     paths = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
-    return {**os.environ, "PYTHONPATH": paths, "ROS_DOMAIN_ID": str(domain or free_domain()), "COLUMNS": "200"}
+    return {
+        **os.environ,
+        "PYTHONPATH": paths,
+        "ROS_DOMAIN_ID": str(domain or free_domain()),
+        "COLUMNS": "200",
+    }
 
 
-def serl(*arguments: str | Path, timeout: float = 240.0, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def serl(
+    *arguments: str | Path, timeout: float = 240.0, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run the command to its end."""
     command = [*COMMAND, *map(str, arguments)]
     return subprocess.run(
@@ -172,7 +186,9 @@ class Command:
         def written() -> bool:
             if text in self.stderr:
                 return True
-            assert self.process.poll() is None, f"ended ({self.process.returncode}) before {text!r}:\n{self.stderr}"
+            assert self.process.poll() is None, (
+                f"ended ({self.process.returncode}) before {text!r}:\n{self.stderr}"
+            )
             return False
 
         poll(written, START_SECONDS, f"{text!r}")
@@ -201,13 +217,15 @@ def _quick_run() -> tuple[Path, subprocess.CompletedProcess[str]]:
     parent = Path(tempfile.mkdtemp(prefix="serl quick "))
     atexit.register(shutil.rmtree, parent, ignore_errors=True)
     folder = parent / "run"
-    with Command(folder, "run", "pcb_insertion", "--quick", "--seed", "7", "--out", folder, *options(*SHORT)) as run:
+    with Command(
+        folder, "run", "pcb_insertion", "--quick", "--seed", "7", "--out", folder, *options(*SHORT)
+    ) as run:
         status, _ = run.end(timeout=280.0)
         return folder, subprocess.CompletedProcess([], status, run.stdout, run.stderr)
 
 
 def unbroken(transitions: Iterable[Transition]) -> dict[str, int]:
-    """Check that every environment's sequences are 1, 2, 3, ..., each once, and its episodes whole rows of steps.
+    """Check that each environment's sequences are 1, 2, 3, ..., each once, and its episodes whole.
 
     Returns:
         Highest sequence by environment.

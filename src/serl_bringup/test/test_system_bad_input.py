@@ -82,7 +82,9 @@ def bag_of_transitions(folder: Path, spec: EnvSpec, episodes: int = 2) -> Path:
     for episode in range(episodes):
         row = random_episode(spec, rng, 5, first_sequence=1 + 5 * episode, episode_id=episode)
         for transition in row:
-            recording.receive(transition, transition.sequence, serialize_message(codec.to_transition(spec, transition)))
+            recording.receive(
+                transition, transition.sequence, serialize_message(codec.to_transition(spec, transition))
+            )
     recording.close()
     return folder
 
@@ -195,7 +197,8 @@ def test_demonstrations_of_another_task_do_not_reach_the_learner(tmp_path: Path)
     bag = bag_of_transitions(tmp_path / "demos", fake_spec())
     taken: list[Any] = []
     loop: Any = SimpleNamespace(
-        spec=dataclasses.replace(fake_spec(), task="other"), ingest=lambda transition, demo: taken.append(transition)
+        spec=dataclasses.replace(fake_spec(), task="other"),
+        ingest=lambda transition, demo: taken.append(transition),
     )
     with pytest.raises(SerlError, match=r"'fake_reach', expected 'other'"):
         fill_demos(loop, bag)
@@ -277,7 +280,9 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Bench]:
 
 def test_impossible_actions_are_held_and_recorded_with_their_reason(bench: Bench) -> None:
     bag = bench.folder / "bag"
-    task = load_task("pendulum", [*FAKE_TASK, "env.max_episodes=2"], SCHEMAS).with_values("recorder", bag=str(bag))
+    task = load_task("pendulum", [*FAKE_TASK, "env.max_episodes=2"], SCHEMAS).with_values(
+        "recorder", bag=str(bag)
+    )
     wrong = {1: np.array([np.nan, 0.0]), 2: np.zeros(3), 3: np.zeros(0), 4: np.array([np.inf, 0.0])}
     actions = contract.publisher(bench.node, contract.ACTION)
 
@@ -308,7 +313,9 @@ def test_impossible_actions_are_held_and_recorded_with_their_reason(bench: Bench
 def test_actor_refuses_what_does_not_fit_in_one_line(kind: str, bench: Bench) -> None:
     spec = fake_spec()
     checkpoint = policy_checkpoint(bench.folder, spec)
-    task = load_task("pendulum", FAKE_TASK, SCHEMAS).with_values("actor", checkpoint=str(checkpoint), deterministic=True)
+    task = load_task("pendulum", FAKE_TASK, SCHEMAS).with_values(
+        "actor", checkpoint=str(checkpoint), deterministic=True
+    )
     bench.start((graph.ACTOR,), task)
     descriptions = contract.publisher(bench.node, contract.ENV_DESCRIPTION)
     observations = contract.publisher(bench.node, contract.OBSERVATION)
@@ -340,7 +347,11 @@ def test_actor_refuses_what_does_not_fit_in_one_line(kind: str, bench: Bench) ->
         bench.spin_until(ended, "refusal")
     line = str(ends[0])
     assert line.startswith("actor ended with status 3") and "\n" not in line
-    cause = "another observation schema or network" if kind.startswith("weights") else "schema is another, expected"
+    cause = (
+        "another observation schema or network"
+        if kind.startswith("weights")
+        else "schema is another, expected"
+    )
     assert cause in line
     assert "Traceback" not in (bench.folder / "logs" / "actor.log").read_text()
 
@@ -348,7 +359,9 @@ def test_actor_refuses_what_does_not_fit_in_one_line(kind: str, bench: Bench) ->
 def test_eval_with_other_observations_than_trained_on(tmp_path: Path) -> None:
     folder, _ = quick_run()
     arguments = ["eval", PCB, "--checkpoint", folder, "--episodes", "2", "--out", tmp_path / "out"]
-    with Command(tmp_path / "out", *arguments, *options("env.policy_keys_state=[goal_pose, tcp_twist]")) as command:
+    with Command(
+        tmp_path / "out", *arguments, *options("env.policy_keys_state=[goal_pose, tcp_twist]")
+    ) as command:
         status, _ = command.end()
         assert status == 2
         line = error_line(command.stderr)
@@ -360,7 +373,11 @@ def test_full_disk_while_recording_demonstrations(tmp_path: Path) -> None:
     with Command(out, "demos", PCB, "--episodes", "500", "--out", out) as command:
         recorder = poll(lambda: node_processes(out).get("recorder"), START_SECONDS, "recorder")
         command.wait_for("[demonstrations")
-        poll(lambda: any(p.stat().st_size > 10_000 for p in out.glob("demos/*.mcap")), START_SECONDS, "recording")
+        poll(
+            lambda: any(p.stat().st_size > 10_000 for p in out.glob("demos/*.mcap")),
+            START_SECONDS,
+            "recording",
+        )
         full = max(path.stat().st_size for path in out.glob("demos/*.mcap")) + 50_000
         resource.prlimit(recorder, resource.RLIMIT_FSIZE, (full, full))
         command.process.wait(START_SECONDS)

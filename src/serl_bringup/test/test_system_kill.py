@@ -60,17 +60,19 @@ class Witness:
         self.updates = 0
 
     def listen(self, command: Command, steps: int) -> None:
-        """Wait until a run has stored so many more steps and saved a checkpoint; note what it acknowledged."""
+        """Wait for so many more steps on disk and for a checkpoint; note what is acknowledged."""
         before = self.updates
         with Monitor() as monitor:
 
             def seen() -> bool:
                 assert command.process.poll() is None, command.stderr
                 self.acknowledged.update(monitor.acknowledged)
-                return sum(monitor.acknowledged.values()) >= steps and has_checkpoint(self.folder)
+                stored = sum(monitor.acknowledged.values()) >= steps
+                return stored and monitor.learner is not None and has_checkpoint(self.folder)
 
             poll(seen, START_SECONDS, "progress")
-            assert monitor.learner is not None and monitor.learner.critic_updates >= before, "updates began anew"
+            assert monitor.learner is not None
+            assert monitor.learner.critic_updates >= before, "updates began anew"
 
     def check(self, earlier: list[Transition]) -> list[Transition]:
         """Check the bag against what was acknowledged and what it held `earlier`; return what it holds."""
@@ -131,7 +133,8 @@ def test_kill_of_any_process_costs_nothing_acknowledged(tmp_path: Path, domain: 
 def test_ctrl_c_in_any_stage_ends_in_order_and_is_resumed(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     rng = random.Random()
-    arguments: list[str | Path] = ["run", "pcb_insertion", "--quick", "--out", folder, *options(*SHORT, "run.demos=99")]
+    long = options(*SHORT, "run.demos=99", "run.max_env_steps=100000")
+    arguments: list[str | Path] = ["run", "pcb_insertion", "--quick", "--out", folder, *long]
     stages = (
         ("[demonstrations", "demos", ("run.demos=2",)),
         ("[training", "bag", ("run.train_minutes=0.01", "run.eval_episodes=999")),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import matplotlib.image
 from rosbags.rosbag2 import Reader
-from system_cases import SHORT, options, quick_run, serl
+from system_cases import SMALL, options, quick_run, serl
 
 from serl_learner.checkpoint import load_policy
 
@@ -35,8 +35,8 @@ def test_summary_is_complete_and_printed() -> None:
     assert summary["episodes"] == 3 and summary["demos"] == 2 and summary["seed"] == 7
     low, high = summary["success_ci95"]
     assert 0.0 <= low <= summary["success_rate"] <= high <= 1.0
-    assert 0.15 * 60 <= summary["train_seconds"] < 0.15 * 60 + 10
-    assert summary["env_steps"] > 60 and summary["critic_updates"] > 0
+    assert summary["train_end"] == "step limit" and 0.0 < summary["train_seconds"] < 4 * 60
+    assert summary["env_steps"] >= 150 and summary["critic_updates"] >= 4 * (summary["env_steps"] - 60 - 22)
     assert {"git", "jax", "mujoco", "python", "ros"} <= summary["versions"].keys()
 
 
@@ -59,7 +59,9 @@ def test_artefacts_are_there_and_readable() -> None:
     assert any((folder / "tensorboard").glob("events.out.tfevents.*"))
     policy = load_policy(folder)
     assert policy.spec.task == "pcb_insertion"
-    assert policy.metadata["critic_updates"] == strict((folder / "summary.json").read_text())["critic_updates"]
+    assert (
+        policy.metadata["critic_updates"] == strict((folder / "summary.json").read_text())["critic_updates"]
+    )
 
 
 def test_replay_gives_the_same_content_twice_and_every_step() -> None:
@@ -87,7 +89,7 @@ def test_eval_of_the_checkpoint(tmp_path: Path) -> None:
     folder, _ = quick_run()
     out = tmp_path / "with a space"
     done = serl(
-        "eval", "pcb_insertion", "--checkpoint", folder, "--episodes", "2", "--out", out, *options(*SHORT[3:])
+        "eval", "pcb_insertion", "--checkpoint", folder, "--episodes", "2", "--out", out, *options(*SMALL)
     )
     assert done.returncode == 0, done.stderr
     summary = strict(done.stdout)
