@@ -109,9 +109,8 @@ def run_bc(
     name: str, demos: Path | None, seed: int, out: Path | None, settings: Sequence[str], console: Console
 ) -> dict[str, Any]:
     """Clone demonstrations and evaluate the clone; return the summary."""
-    from serl_learner.offline import train_bc
-
     from serl_learner.agents.config import BCConfig
+    from serl_learner.offline import train_bc
 
     task = load_task(name, settings, SCHEMAS)
     config = task.config("run", RunConfig)
@@ -122,7 +121,14 @@ def run_bc(
             if demos is None:
                 demos = folder.demos_bag
                 stages.demonstrate(task, folder, demos, config.bc_demos, seed, progress.update)
-            trained = train_bc(demos, task.config("bc", BCConfig), folder.path, seed, progress.note)
+            trained = train_bc(
+                demos,
+                task.parameters["env"]["task"],
+                task.config("bc", BCConfig),
+                folder.path,
+                seed,
+                progress.note,
+            )
             trials = stages.evaluate(
                 task, folder, folder.path, folder.fresh_bag("eval"), config.eval_episodes, seed, progress.update,
                 "evaluation of cloning",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import itertools
 import os
 import shutil
 import signal
@@ -235,7 +236,7 @@ def unbroken(transitions: Iterable[Transition]) -> dict[str, int]:
         by_env[transition.env_id].append(transition)
     for env_id, row in by_env.items():
         assert [t.sequence for t in row] == list(range(1, len(row) + 1)), env_id
-        for before, now in zip(row, row[1:]):  # noqa: B905  pairs
+        for before, now in itertools.pairwise(row):
             if before.last:
                 assert (now.episode_id, now.step) == (before.episode_id + 1, 0)
                 assert now.first_observation is not None

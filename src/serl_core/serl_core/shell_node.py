@@ -189,5 +189,6 @@ def run(make: Callable[[], ShellNode]) -> None:
     node.destroy_node()
     rclpy.shutdown()
     if failure:
-        print(f"{failure}", file=sys.stderr, flush=True)
-        sys.exit(EXIT_FAULT)
+        sys.stdout.flush()
+        print(" ".join(failure.split()), file=sys.stderr, flush=True)
+        os._exit(EXIT_FAULT)  # threads of libraries may neither delay the end nor have the last word

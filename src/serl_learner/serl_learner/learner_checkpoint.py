@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from serl_core.errors import SchemaError
+from serl_core.errors import SchemaError, SerlError
 from serl_core.specs import EnvSpec
 from serl_core.types import PolicyWeights
 from serl_learner import checkpoint
@@ -75,15 +77,27 @@ class LearnerCheckpoints:
         copy = jax.tree.map(np.array, state)
         files = checkpoint.policy_files(weights, spec, {**metadata, "agent": dataclasses.asdict(config)})
         items = {_LEARNER: ocp.args.StandardSave(copy), checkpoint.POLICY: _FilesSave(files)}
-        self._manager.save(step, args=ocp.args.Composite(**items))
+        with self._named_errors():
+            self._manager.save(step, args=ocp.args.Composite(**items))
 
     def wait(self) -> None:
         """Return when what was saved is on disk."""
-        self._manager.wait_until_finished()
+        with self._named_errors():
+            self._manager.wait_until_finished()
 
     def close(self) -> None:
         """Finish and let go of the folder."""
-        self._manager.close()
+        with self._named_errors():
+            self._manager.close()
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        """Turn what Orbax raises, perhaps for an earlier save, into a SerlError that names the folder."""
+        try:
+            yield
+        except Exception as error:
+            cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise SerlError(f"cannot write a checkpoint to {self._folder}: {cause}") from error
 
 
 def restore(

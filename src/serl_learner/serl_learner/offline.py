@@ -40,11 +40,14 @@ class CloningResult:
     losses: tuple[float, ...]
 
 
-def train_bc(bag: Path, config: BCConfig, run: Path, seed: int, note: Callable[[str], None]) -> CloningResult:
+def train_bc(
+    bag: Path, task: str, config: BCConfig, run: Path, seed: int, note: Callable[[str], None]
+) -> CloningResult:
     """Clone the demonstrations of a bag and save the policy as a checkpoint of `run`.
 
     Args:
         bag: Bag of demonstrations; BagError or ConfigError if it holds none.
+        task: Name that the environment of the demonstrations must have; ConfigError if it has another.
         config: Settings.
         run: Run folder.
         seed: Seed of network and sampling.
@@ -53,6 +56,8 @@ def train_bc(bag: Path, config: BCConfig, run: Path, seed: int, note: Callable[[
     spec = read_spec(bag)
     if spec is None:
         raise ConfigError(f"{bag} does not say which environment it is of: record it with ./serl demos")
+    if spec.task != task:
+        raise ConfigError(f"{bag} holds demonstrations of task {spec.task!r}, not of {task!r}")
     episodes = read_demonstrations(bag, spec)
     joiner = Joiner(spec)
     rows = [row for episode in episodes for transition in episode for row in joiner.add(transition)]

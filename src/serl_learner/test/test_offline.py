@@ -45,7 +45,9 @@ def test_the_clone_acts_as_shown_and_ignores_failures(tmp_path: Path) -> None:
     good = [demonstration(number, True, SHOWN) for number in range(4)]
     bad = [demonstration(number, False, -SHOWN) for number in range(4, 8)]
     notes: list[str] = []
-    result = train_bc(record(tmp_path / "bag", good + bad), FAST, tmp_path / "run", 0, notes.append)
+    result = train_bc(
+        record(tmp_path / "bag", good + bad), SPEC.task, FAST, tmp_path / "run", 0, notes.append
+    )
     assert result.demos == 4
     assert result.demo_cycle_time_s == pytest.approx(12 * SPEC.step_seconds)
     assert result.losses[-1] < 0.1 * result.losses[0]
@@ -61,5 +63,11 @@ def test_the_clone_acts_as_shown_and_ignores_failures(tmp_path: Path) -> None:
 def test_a_bag_of_failures_is_refused_in_one_line(tmp_path: Path) -> None:
     bag = record(tmp_path / "bag", [demonstration(0, False, SHOWN)])
     with pytest.raises(ConfigError, match="holds no successful demonstration") as error:
-        train_bc(bag, FAST, tmp_path / "run", 0, print)
+        train_bc(bag, SPEC.task, FAST, tmp_path / "run", 0, print)
     assert "\n" not in str(error.value)
+
+
+def test_demonstrations_of_another_task_are_refused(tmp_path: Path) -> None:
+    bag = record(tmp_path / "bag", [demonstration(0, True, SHOWN)])
+    with pytest.raises(ConfigError, match="not of 'socket'"):
+        train_bc(bag, "socket", FAST, tmp_path / "run", 0, print)
