@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from serl_actor.config import ActorConfig, OperatorConfig
+from serl_bringup import nodes_schema as shipped
 from serl_bringup.config import RunConfig
 from serl_bringup.tasks import list_tasks, load_task
 from serl_core.errors import ConfigError
@@ -61,14 +62,14 @@ def error(*arguments, schemas=SCHEMAS):
 
 def test_shipped_tasks_load_and_are_complete():
     assert {"pcb_insertion", "pendulum"} <= set(list_tasks())
-    pcb = load_task("pcb_insertion", schemas=SCHEMAS)
+    pcb = load_task("pcb_insertion", schemas=shipped.SCHEMAS)
     assert pcb.config("env", EnvConfig).rate_hz == 10.0
     assert pcb.config("env", EnvConfig).reset_xy == 0.05, "Table II: a region of 10 cm x 10 cm"
     assert pcb.config("env", PoseRewardConfig).goal_tolerance_m[2] < 0.001
     assert pcb.config("operator", OperatorConfig).expert == "serl_sim.experts:PcbInsertionExpert"
     assert (pcb.config("run", RunConfig).demos, pcb.config("run", RunConfig).eval_episodes) == (20, 100)
     assert pcb.parameters["actor"]["seed"] == 0, "filled in from the default"
-    pendulum = load_task("pendulum", schemas=SCHEMAS).config("env", EnvConfig)
+    pendulum = load_task("pendulum", schemas=shipped.SCHEMAS).config("env", EnvConfig)
     assert (pendulum.env_id, pendulum.max_steps, pendulum.arm) == ("Pendulum-v1", 200, "")
 
 
