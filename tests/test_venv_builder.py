@@ -33,7 +33,7 @@ def test_cmake_files_point_at_this_environment_after_patching(tmp_path: Path, v:
     assert venv_builder.patch_cmake(tmp_path, include, numpy) == 0, "a second time changes nothing"
 
 
-def test_only_the_type_support_in_use_stays_registered(tmp_path: Path) -> None:
+def test_only_the_type_supports_in_use_stay_registered(tmp_path: Path) -> None:
     for name in (*venv_builder.UNUSED_GENERATORS, "rosidl_typesupport_fastrtps_c"):
         folder = tmp_path / "share" / name / "cmake"
         folder.mkdir(parents=True)
@@ -41,18 +41,21 @@ def test_only_the_type_support_in_use_stays_registered(tmp_path: Path) -> None:
             'find_package(rosidl)\nament_register_extension(\n  "rosidl_generate_idl_interfaces"\n'
             f'  "{name}"\n  "{name}_generate_interfaces.cmake")\nset(kept TRUE)\n'
         )
-    markers = tmp_path / "share/ament_index/resource_index/rosidl_typesupport_c"
-    markers.mkdir(parents=True)
-    for name in ("rosidl_typesupport_fastrtps_c", "rosidl_typesupport_introspection_c"):
-        (markers / name).write_text("")
-    venv_builder.keep_one_type_support(tmp_path)
+    index = tmp_path / "share/ament_index/resource_index"
+    for language in ("c", "cpp"):
+        (index / f"rosidl_typesupport_{language}").mkdir(parents=True)
+        for kind in ("fastrtps", "introspection"):
+            name = f"rosidl_typesupport_{kind}_{language}"
+            (index / f"rosidl_typesupport_{language}" / name).write_text("")
+    venv_builder.keep_c_type_supports(tmp_path)
     for name in venv_builder.UNUSED_GENERATORS:
         text = (tmp_path / "share" / name / "cmake" / f"{name}-extras.cmake").read_text()
         assert "ament_register_extension" not in text
         assert text.startswith("find_package(rosidl)\n") and text.endswith("set(kept TRUE)\n")
     used = tmp_path / "share/rosidl_typesupport_fastrtps_c/cmake/rosidl_typesupport_fastrtps_c-extras.cmake"
     assert "ament_register_extension" in used.read_text()
-    assert [marker.name for marker in markers.iterdir()] == ["rosidl_typesupport_fastrtps_c"]
+    assert len(list((index / "rosidl_typesupport_c").iterdir())) == 2
+    assert [m.name for m in (index / "rosidl_typesupport_cpp").iterdir()] == ["rosidl_typesupport_fastrtps_cpp"]
 
 
 @pytest.mark.parametrize(

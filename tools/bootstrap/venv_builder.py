@@ -17,9 +17,9 @@ import stamp
 from state import Failure, State
 
 UV = "uv==0.13.8"
-# Python nodes need only the C type support of Fast DDS; these others double the build of the messages.
+# Python nodes need only the C type supports of Fast DDS (and introspection, without which it prints errors that
+# are none); these others double the build of the messages.
 UNUSED_GENERATORS = (
-    "rosidl_typesupport_introspection_c",
     "rosidl_typesupport_introspection_cpp",
     "rosidl_typesupport_fastrtps_cpp",
     "rosidl_typesupport_cpp",
@@ -56,7 +56,7 @@ def make(
         install(state, log, say)
     if not state.distro:
         patch_cmake(state.venv, Path(sysconfig.get_paths()["include"]), numpy_include(state))
-        keep_one_type_support(state.venv)
+        keep_c_type_supports(state.venv)
 
 
 def install(state: State, log: Path, say: Callable[[str], None]) -> None:
@@ -188,12 +188,11 @@ def patch_cmake(prefix: Path, python_include: Path, numpy: Path) -> int:
     return changed
 
 
-def keep_one_type_support(prefix: Path) -> None:
-    """Generate messages for the one middleware among the wheels, from Python, and for nothing else."""
+def keep_c_type_supports(prefix: Path) -> None:
+    """Generate messages for the one middleware among the wheels, as Python uses it, and for nothing else."""
     for name in UNUSED_GENERATORS:
         extras = prefix / "share" / name / "cmake" / f"{name}-extras.cmake"
         stamp.replace_text(extras, REGISTRATION.sub("", extras.read_text()))
     index = prefix / "share" / "ament_index" / "resource_index"
-    for kind in ("rosidl_typesupport_c", "rosidl_typesupport_cpp"):
-        for marker in (index / kind).glob("rosidl_typesupport_introspection_*"):
-            marker.unlink()
+    for marker in (index / "rosidl_typesupport_cpp").glob("rosidl_typesupport_introspection_*"):
+        marker.unlink()
