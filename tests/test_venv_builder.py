@@ -55,7 +55,9 @@ def test_only_the_type_supports_in_use_stay_registered(tmp_path: Path) -> None:
     used = tmp_path / "share/rosidl_typesupport_fastrtps_c/cmake/rosidl_typesupport_fastrtps_c-extras.cmake"
     assert "ament_register_extension" in used.read_text()
     assert len(list((index / "rosidl_typesupport_c").iterdir())) == 2
-    assert [m.name for m in (index / "rosidl_typesupport_cpp").iterdir()] == ["rosidl_typesupport_fastrtps_cpp"]
+    assert [m.name for m in (index / "rosidl_typesupport_cpp").iterdir()] == [
+        "rosidl_typesupport_fastrtps_cpp"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,9 @@ def test_kill_of_any_process_costs_nothing_acknowledged(tmp_path: Path, domain: 
                 assert status == 2 and seconds < patience(KILL_SECONDS)
                 line = error_line(command.stderr)
                 if victim == "disk":
-                    assert line.startswith("serl: learner") and str(folder) in line and "File too large" in line
+                    assert (
+                        line.startswith("serl: learner") and str(folder) in line and "File too large" in line
+                    )
                 else:
                     assert line.startswith(f"serl: {victim} was killed (SIGKILL)")
                 assert f"--resume '{folder}'" in command.stderr

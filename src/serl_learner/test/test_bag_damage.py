@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
+from test_bag_samples import IMAGES, STATE, TOPIC, cdr, make_spec, record, stamp_ns, take
 
 from serl_core.errors import BagError
 from serl_learner.bag import BagReader, ReadReport, content_hash, read_transitions, recover, replay
 from serl_learner.bag.definitions import message_definitions, type_hash
-from test_bag_samples import IMAGES, STATE, TOPIC, cdr, make_spec, record, stamp_ns, take
 
 
 def flip(file: Path, position: int, bit: int = 3) -> None:
@@ -149,8 +149,9 @@ def test_transitions_of_another_schema_are_refused_by_name(tmp_path: Path) -> No
 
 
 def test_a_message_that_does_not_fit_its_definition_is_counted(tmp_path: Path) -> None:
-    from serl_learner.bag import BagWriter
     from test_bag_samples import TOPICS
+
+    from serl_learner.bag import BagWriter
 
     with BagWriter(tmp_path / "bag", TOPICS) as bag:
         for transition in take(3):

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from rosbags.rosbag2 import Reader
+from test_bag_samples import IMAGES, STATE, TOPIC, TOPICS, cdr, record, stamp_ns, start_program, take
 
 from serl_core.errors import BagError
 from serl_learner.bag import (
@@ -25,7 +26,6 @@ from serl_learner.bag import (
     recover,
     replay,
 )
-from test_bag_samples import IMAGES, STATE, TOPIC, TOPICS, cdr, record, stamp_ns, start_program, take
 
 
 def crashed(path: Path, number: int, compression: str = "none") -> Path:
@@ -108,7 +108,7 @@ def test_every_cut_yields_a_prefix(tmp_path: Path) -> None:
     data = whole.read_bytes()
     hashes = [content_hash(written[:number]) for number in range(len(written) + 1)]
     rng = random.Random(5)
-    cuts = {*range(0, 120), *range(len(data) - 300, len(data), 7), *rng.sample(range(len(data)), 300)}
+    cuts = {*range(120), *range(len(data) - 300, len(data), 7), *rng.sample(range(len(data)), 300)}
     lengths = []
     for cut in sorted(cuts):
         file = tmp_path / "cut.mcap"

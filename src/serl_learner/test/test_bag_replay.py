@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_bag_samples import IMAGES, STATE, record, take
 
 from serl_core.types import Transition
 from serl_learner.bag import content_hash, render, replay
-from test_bag_samples import IMAGES, STATE, record, take
 
 
 def test_a_whole_bag(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from ament_index_python import get_package_share_directory
 from rosbags.highlevel import AnyReader
 from rosbags.interfaces import QosDurability, QosReliability
 from rosbags.rosbag2 import Reader
+from test_bag_samples import IMAGES, STATE, STEPS, TOPIC, TOPICS, cdr, make_spec, record, stamp_ns, take
 
 from serl_core import contract
 from serl_core.errors import BagError
@@ -27,7 +28,6 @@ from serl_learner.bag import (
     read_transitions,
 )
 from serl_learner.bag.definitions import type_hash
-from test_bag_samples import IMAGES, STATE, STEPS, TOPIC, TOPICS, cdr, make_spec, record, stamp_ns, take
 
 
 @pytest.mark.parametrize("spec", [STATE, IMAGES], ids=["state", "images"])

@@ -33,7 +33,7 @@ def leaves_of(seed: int = 0) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("layer_norm", [True, False])
 def test_numpy_and_jax_agree(activation, layer_norm):
     agent = dataclasses.replace(SMALL, activation=activation, actor_layer_norm=layer_norm)
-    leaves = {k: v for k, v in leaves_of().items() if layer_norm or "scale" not in k and "offset" not in k}
+    leaves = {k: v for k, v in leaves_of().items() if layer_norm or ("scale" not in k and "offset" not in k)}
     network = ActorNetwork(agent.actor_config(3, 2), leaves)
     states = np.random.default_rng(1).standard_normal((50, 3)).astype(np.float32)
     expected = np.asarray(rlpd.mean_actions(agent, leaves, states))
