@@ -54,7 +54,7 @@ def sim() -> Figures:
         figures["gym_hil_steps_per_s"] = float(peer.stdout.split()[-1])
         figures["ratio_to_gym_hil"] = figures["steps_per_s"] / figures["gym_hil_steps_per_s"]
     else:
-        figures["gym_hil"] = XX
+        figures["gym_hil"] = f"not found: pip install gym-hil elsewhere, name its python in {PEER_PYTHON}"
     return figures
 
 
