@@ -103,7 +103,12 @@ def health_line(status: RunStatus) -> str:
     """
     if status.learner is None:
         return ""
-    judged = (_judge_reward(status.episodes), _judge_q(status.learner), _judge_entropy(status.learner))
+    judged = (
+        _judge_reward(status.episodes),
+        _judge_q(status.learner),
+        _judge_entropy(status.learner),
+        _judge_updates(status.learner),
+    )
     findings = [finding for finding in judged if finding is not None]
     if not findings:
         return "ok: nothing to judge yet"
@@ -159,6 +164,12 @@ def _judge_entropy(learner: LearnerStatus) -> tuple[str, str] | None:
     if entropy > target + 3.0 * scale:
         return "watch", f"{text}: still close to random"
     return "ok", text
+
+
+def _judge_updates(learner: LearnerStatus) -> tuple[str, str] | None:
+    if not learner.skipped_updates:
+        return None
+    return "watch", f"{learner.skipped_updates} updates skipped for gradients that were not finite"
 
 
 def sparkline(values: Sequence[float], width: int = 40) -> str:

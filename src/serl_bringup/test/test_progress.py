@@ -78,6 +78,7 @@ def test_a_healthy_run_is_ok():
         (training(entropy=-12.0), "bad", "collapsed"),
         (training(entropy=8.0), "watch", "random"),
         (training(entropy=-5.5, q_mean=40.0), "bad", "explores little"),
+        (training(skipped_updates=3), "watch", "3 updates skipped"),
         (training(q_mean=-150.0, return_mean=-300.0), "ok", "return of -300"),
     ],
 )

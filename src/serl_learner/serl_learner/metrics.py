@@ -1,5 +1,5 @@
 # Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
-"""Figures to watch: TensorBoard events, rates, and one line that says whether a run is healthy."""
+"""Figures to watch: TensorBoard events and rates."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tensorboardX import SummaryWriter
-
-from serl_core.types import LearnerStatus
 
 
 class MetricsWriter:
@@ -56,27 +54,3 @@ class RateMeter:
             return 0.0
         # The first mark opens the interval: its own events ended before it.
         return sum(count for _, count in marks[1:]) / (now - marks[0][0])
-
-
-def health(status: LearnerStatus, reward_rate: float) -> str:
-    """Return one line on a run: reward rate, Q against return, entropy against target, and what looks wrong.
-
-    Args:
-        status: The learner's latest figures.
-        reward_rate: Share of recent episodes that met a reward; NaN before the first.
-    """
-    figures = (
-        f"reward in {reward_rate:.0%} of episodes" if reward_rate == reward_rate else "no episode yet",
-        f"Q {status.q_mean:.2f} against return {status.return_mean:.2f}",
-        f"entropy {status.entropy:.1f} against {status.target_entropy:.1f}",
-    )
-    warnings = []
-    if reward_rate < 1 / 3:
-        warnings.append("rewards are rare: intervene or show more demonstrations")
-    if status.q_mean - status.return_mean > max(1.0, abs(status.return_mean)):
-        warnings.append("Q lies far above the returns: the critics overestimate")
-    if abs(status.entropy - status.target_entropy) > 5.0:
-        warnings.append("entropy is far from its target")
-    if status.skipped_updates:
-        warnings.append(f"{status.skipped_updates} updates skipped for gradients that were not finite")
-    return "; ".join((*figures, *(f"WARNING {text}" for text in warnings)))

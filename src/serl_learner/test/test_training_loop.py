@@ -16,7 +16,7 @@ from serl_core.errors import SchemaError
 from serl_core.types import LearnerStatus, Source
 from serl_learner import checkpoint, weights
 from serl_learner.agents.config import RLPDConfig
-from serl_learner.metrics import RateMeter, health
+from serl_learner.metrics import RateMeter
 from serl_learner.training_loop import UNLIMITED, LoopConfig, TrainingLoop
 
 AGENT = RLPDConfig(hidden_sizes=(16,), ensemble_size=2, batch_size=8, utd_ratio=2)
@@ -227,16 +227,3 @@ def test_rates_count_recent_events_only():
         meter.add(8, i * 0.5)
     assert meter.rate(5.0) == pytest.approx(16.0)
     assert meter.rate(20.0) == 0.0
-
-
-def test_health_names_what_is_wrong():
-    good = LearnerStatus("t", "training", q_mean=0.5, return_mean=0.6, entropy=-2.9, target_entropy=-3.0)
-    assert (
-        health(good, 0.8)
-        == "reward in 80% of episodes; Q 0.50 against return 0.60; entropy -2.9 against -3.0"
-    )
-    assert "rewards are rare" in health(good, 0.1)
-    assert "overestimate" in health(dataclasses.replace(good, q_mean=40.0), 0.8)
-    assert "entropy is far" in health(dataclasses.replace(good, entropy=9.0), 0.8)
-    assert "3 updates skipped" in health(dataclasses.replace(good, skipped_updates=3), 0.8)
-    assert "no episode yet" in health(good, float("nan"))
