@@ -13,7 +13,7 @@ import pytest
 from learner_cases import SPEC, recording, transition
 
 from serl_core.errors import SchemaError
-from serl_core.types import LearnerStatus, Source
+from serl_core.types import Source
 from serl_learner import checkpoint, weights
 from serl_learner.agents.config import RLPDConfig
 from serl_learner.metrics import RateMeter
