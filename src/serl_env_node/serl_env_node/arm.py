@@ -18,7 +18,6 @@ class ArmState:
     Attributes:
         time: The arm's clock [s].
         X_BE: Pose of the tcp E in the base B.
-        X_BT: Target that the controller was last asked to reach.
         V_BE: (6,) twist of E at its own origin in base axes, linear [m/s] then angular [rad/s].
         F_E_B: (6,) external force [N] and torque [Nm] on the tool at E, in base axes.
         gripper_width: [m].
@@ -28,7 +27,6 @@ class ArmState:
 
     time: float
     X_BE: Pose
-    X_BT: Pose
     V_BE: np.ndarray
     F_E_B: np.ndarray
     gripper_width: float

@@ -54,12 +54,12 @@ class FakeArm:
         self.closed = False
         self._R = X_BB0.rotation
         self._home = X_BB0 * Pose(np.array([0.4, 0.1, 0.3]), DOWN)
-        self.X_BE = self.X_BT = self._home
+        self.X_BE = self._home
 
     def restart(self, seed: int) -> ArmState:
         self.restarts.append(seed)
         self.fault = ""
-        self.X_BE = self.X_BT = self._home
+        self.X_BE = self._home
         return self.state()
 
     def state(self) -> ArmState:
@@ -67,14 +67,13 @@ class FakeArm:
         twist = np.array([0.01, 0.02, 0.03, 0.4, 0.5, 0.6])
         both = np.kron(np.eye(2), self._R.as_matrix())
         return ArmState(
-            time=self.time, X_BE=self.X_BE, X_BT=self.X_BT, V_BE=both @ twist, F_E_B=both @ wrench,
+            time=self.time, X_BE=self.X_BE, V_BE=both @ twist, F_E_B=both @ wrench,
             gripper_width=0.02, peak_force=self.peak_force, fault=self.fault,
         )  # fmt: skip
 
     def track(self, X_BT: Pose, seconds: float) -> ArmState:
         self.tracked.append(X_BT)
         self.time += seconds
-        self.X_BT = X_BT
         if not self.stuck:
             self.X_BE = X_BT
         return self.state()

@@ -42,7 +42,6 @@ class SimulatedArm:
         self.goal = Pose.from_arrays(self.scene.goal_position, self.scene.goal_quaternion_xyzw)
         self.cameras = tuple(self.scene.cameras)
         self._renderer: Any = None
-        self._X_BT = self.goal
         self._elapsed = 0.0
         self.restart(0)
 
@@ -54,8 +53,7 @@ class SimulatedArm:
     def restart(self, seed: int) -> ArmState:
         """Put the arm at its home configuration, at rest; the clock goes on."""
         self._elapsed += self.host.time
-        snapshot = self.host.reset(self.scene.q_home)
-        self._X_BT = Pose.from_arrays(snapshot.position, snapshot.quaternion_xyzw)
+        self.host.reset(self.scene.q_home)
         return self.state()
 
     def state(self) -> ArmState:
@@ -64,7 +62,6 @@ class SimulatedArm:
         return ArmState(
             time=self._elapsed + s.time,
             X_BE=Pose.from_arrays(s.position, s.quaternion_xyzw),
-            X_BT=self._X_BT,
             V_BE=np.array(s.twist),
             F_E_B=np.array(s.wrench),
             gripper_width=float(s.gripper_width),
@@ -73,13 +70,11 @@ class SimulatedArm:
 
     def track(self, X_BT: Pose, seconds: float) -> ArmState:
         """Ask the law for a target and step for that time."""
-        self._X_BT = X_BT
         self.host.step(X_BT.position, X_BT.quaternion_xyzw, round(seconds / CYCLE_SECONDS))
         return self.state()
 
     def move(self, X_BT: Pose, seconds: float) -> ArmState:
         """Minimum-jerk motion of the target to X_BT, under the law."""
-        self._X_BT = X_BT
         self.host.move_to(X_BT.position, X_BT.quaternion_xyzw, seconds)
         return self.state()
 
