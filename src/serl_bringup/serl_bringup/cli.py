@@ -1,5 +1,5 @@
 # Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
-"""The `serl` command: run, demos, bc, eval, replay, tasks, doctor, bench."""
+"""The `serl` command: run, demos, bc, eval, compare, replay, tasks, doctor, bench."""
 
 from __future__ import annotations
 
@@ -129,6 +129,26 @@ def evaluate(
         task, checkpoint=checkpoint, episodes=episodes, seed=seed, out=out, settings=settings, console=console
     )
     print(json.dumps(summary, indent=2, sort_keys=True))
+
+
+@app.command()
+@one_line_errors
+def compare(
+    task: str = TaskName,
+    methods: str = typer.Option(
+        "rlpd,bc", metavar="NAME,...", help="rlpd, rlpd-no-demos, bc; hours for many of them."
+    ),
+    seeds: int = typer.Option(3, min=1, max=100, help="Runs of each method, with seeds from 0."),
+    out: Path | None = typer.Option(
+        None, metavar="DIR", help="Folder of the comparison; default runs/TASK/compare."
+    ),
+    settings: list[str] = Set,
+) -> None:
+    """Compare methods over seeds: a table and a plot. Given again, it goes on where it was interrupted."""
+    from serl_bringup.compare import compare as compare_methods
+
+    names = [name.strip() for name in methods.split(",") if name.strip()]
+    print(compare_methods(task, names, seeds=seeds, out=out, settings=settings, console=console))
 
 
 @app.command()

@@ -109,11 +109,11 @@ class RunFolder:
         self._write_state()
 
     def _write_state(self) -> None:
-        _write_json(self.path / _STATE, {"task": self.task, "stages": self._stages}, sort=False)
+        write_json(self.path / _STATE, {"task": self.task, "stages": self._stages}, sort=False)
 
     def write_summary(self, summary: Mapping[str, Any]) -> Path:
         """Write summary.json in one piece, sorted, not-a-number as null, and return its path."""
-        _write_json(self.path / _SUMMARY, dict(summary), sort=True)
+        write_json(self.path / _SUMMARY, dict(summary))
         return self.path / _SUMMARY
 
     # What is where.
@@ -284,7 +284,7 @@ def _point(link: Path, target: str) -> None:
         print(f"serl: {link} not updated ({error.strerror})", file=sys.stderr)
 
 
-def _write_json(path: Path, content: dict[str, Any], sort: bool) -> None:
+def write_json(path: Path, content: dict[str, Any], sort: bool = True) -> None:
     """Replace a file in one step, so that a reader or a crash never meets half of it."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     text = json.dumps(_plain(content), indent=2, sort_keys=sort, allow_nan=False, ensure_ascii=False) + "\n"
