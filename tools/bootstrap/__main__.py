@@ -20,6 +20,7 @@ serl: teach a robot arm contact-rich manipulation by reinforcement learning, on 
   ./serl demos TASK          record demonstrations of the scripted expert
   ./serl bc TASK             behaviour cloning on demonstrations, for comparison
   ./serl compare TASK        methods over seeds: a table and a plot; given again, it goes on
+  ./serl analyze RUN         where the policy was, critical states, Q, and the policy over time
   ./serl replay BAG          rebuild a replay buffer from a bag and say what is in it
   ./serl doctor              what was found on this machine and what is missing
   ./serl bench               the project's figures, measured here

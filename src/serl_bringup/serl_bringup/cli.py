@@ -167,6 +167,26 @@ def replay(
 
 @app.command()
 @one_line_errors
+def analyze(
+    run: Path = typer.Argument(..., metavar="RUN", help="Folder of a run, e.g. runs/pcb_insertion/latest."),
+    x: str = typer.Option(
+        "tcp_pose.1", metavar="ARRAY.ELEMENT", help="Horizontal axis; default: y of the tcp."
+    ),
+    y: str = typer.Option(
+        "tcp_pose.2", metavar="ARRAY.ELEMENT", help="Vertical axis; default: z of the tcp."
+    ),
+    stages: int = typer.Option(4, min=1, max=12, help="Parts of the training to show side by side."),
+    out: Path | None = typer.Option(None, metavar="DIR", help="Folder of the pictures; default RUN/plots."),
+) -> None:
+    """Draw a run's training dynamics: visits, critical states, Q, and the policy over time."""
+    from serl_bringup.analyze import analyze as analyze_run
+
+    for picture in analyze_run(run, x, y, stages, out, lambda text: console.print(text, soft_wrap=True)):
+        print(picture)
+
+
+@app.command()
+@one_line_errors
 def tasks() -> None:
     """List the tasks."""
     from serl_bringup.tasks import list_tasks

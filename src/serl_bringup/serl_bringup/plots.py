@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import ArrayLike
@@ -19,6 +20,7 @@ from serl_core.types import EpisodeSummary
 
 _COLOURS = {"commanded": "tab:orange", "smoothed": "tab:red", "clipped": "tab:blue", "measured": "tab:green"}
 _WINDOW = 20
+_CELLS = 40
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,24 @@ class Trials:
     successes: int
     episodes: int
     cycle_times: Sequence[float] = ()
+
+
+@dataclass(frozen=True)
+class FunnelStage:
+    """One stretch of the training.
+
+    Attributes:
+        title: What it is.
+        visited: (n, 2) coordinates of every state in which the policy acted.
+        judged: (m, 2) coordinates of those whose action values are known.
+        q, variance: (m,) Q of the action taken, and its variance under action noise (HIL-SERL eq. 4).
+    """
+
+    title: str
+    visited: np.ndarray
+    judged: np.ndarray
+    q: np.ndarray
+    variance: np.ndarray
 
 
 def learning_curve(episodes: Sequence[EpisodeSummary], path: Path) -> None:
@@ -160,6 +180,67 @@ def comparison(trials: Sequence[Trials], path: Path) -> None:
         axes.set_xticks(range(len(trials)), names, fontsize="small")
         axes.set_xlim(-0.6, max(len(trials), 1) - 0.4)
     _save(figure, rates, times, path=path)
+
+
+def funnel(stages: Sequence[FunnelStage], x: str, y: str, path: Path) -> None:
+    """Draw where the policy was, how critical the states there are, and their value (HIL-SERL Fig. 6)."""
+    everywhere = np.concatenate([stage.visited for stage in stages])
+    # The outermost thousandth, e.g. an arm pushed away, would make the rest too small to see.
+    low, high = np.quantile(everywhere, [0.001, 0.999], axis=0)
+    edges = [np.linspace(low[i], high[i] + 1e-9, _CELLS + 1) for i in range(2)]
+    figure = Figure(figsize=(3.2 * len(stages) + 1.0, 9.0), layout="constrained")
+    grid = figure.subplots(3, len(stages), squeeze=False, sharex=True, sharey=True)
+    visits = [np.histogram2d(*stage.visited.T, bins=edges)[0] for stage in stages]
+    rows = [
+        ("visits", [np.where(count > 0, count, np.nan) for count in visits], "log"),
+        ("variance of Q", [_cell_means(s.judged, s.variance, edges) for s in stages], "linear"),
+        ("Q", [_cell_means(s.judged, s.q, edges) for s in stages], "linear"),
+    ]
+    for axes_row, (name, cells, norm) in zip(grid, rows, strict=True):
+        known = np.concatenate([c[np.isfinite(c)] for c in cells])
+        limits = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
+        for axes, values in zip(axes_row, cells, strict=True):
+            colour = LogNorm(*limits) if norm == "log" else Normalize(*limits)
+            image = axes.pcolormesh(*edges, values.T, norm=colour, cmap="viridis")
+        figure.colorbar(image, ax=list(axes_row), label=name)
+        axes_row[0].set_ylabel(f"{name}\n{y}")
+    for column, stage in enumerate(stages):
+        grid[0][column].set_title(stage.title, fontsize="small")
+        grid[2][column].set_xlabel(x)
+    _save(figure, *grid.flat, path=path)
+
+
+def _cell_means(points: np.ndarray, values: np.ndarray, edges: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the mean of the values in each cell; NaN where there is none."""
+    total = np.histogram2d(*points.T, bins=edges, weights=values)[0]
+    count = np.histogram2d(*points.T, bins=edges)[0]
+    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+
+
+def policy_over_time(
+    episodes: Sequence[tuple[np.ndarray, np.ndarray]], step_seconds: float, path: Path
+) -> None:
+    """Draw the policy's mean action and deviation along some episodes (HIL-SERL Fig. 7 E to H).
+
+    Args:
+        episodes: Of each the squashed mean and the deviation before squashing, both (steps, action_size).
+        step_seconds: Duration of a step [s].
+        path: PNG to write.
+    """
+    figure = Figure(figsize=(9, 6), layout="constrained")
+    means, deviations = figure.subplots(2, 1, sharex=True)
+    for number, (mean, deviation) in enumerate(episodes):
+        time = step_seconds * np.arange(len(mean))
+        for element in range(mean.shape[1]):
+            style = {"color": f"C{element}", "lw": 1.5, "ls": ("-", "--", ":")[number % 3]}
+            label = f"action {element}" if number == 0 else None
+            means.plot(time, mean[:, element], label=label, **style)
+            deviations.plot(time, deviation[:, element], **style)
+    means.set(ylabel="mean action", ylim=(-1.05, 1.05), title=f"Policy over time, {len(episodes)} episodes")
+    means.legend(ncols=3, fontsize="small", framealpha=0.9)
+    deviations.set(ylabel="deviation before squashing", xlabel="time since the episode's start [s]")
+    deviations.set_ylim(bottom=0)
+    _save(figure, means, deviations, path=path)
 
 
 def _say_nothing(axes: Axes, text: str) -> None:
