@@ -8,15 +8,15 @@ import importlib
 import os
 import weakref
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from serl_core.errors import SerlError
-from serl_sim.lockstep_host import LockstepHost
-from serl_sim.scenes.scene import Scene
+from serl_core.errors import ConfigError, SchemaError, SerlError
+from serl_core.parameters import parameter
 
 _NO_GL = (
     "no off-screen OpenGL library was found to render the cameras: install libegl1 or libosmesa6 "
@@ -31,11 +31,58 @@ _PLAIN = (
 )
 
 
+@dataclass(frozen=True)
+class CameraConfig:
+    """Settings of the camera node."""
+
+    model_path: str = parameter("", "the scene, as `describe` wrote it (scene.mjb)")
+    cameras: tuple[str, ...] = parameter(("wrist_1", "wrist_2"), "cameras of the scene to render")
+    rate_hz: float = parameter(10.0, "images of each camera per second [Hz]", 0.1, 100.0)
+    height: int = parameter(128, "of an image [pixels]", 16, 480)
+    width: int = parameter(128, "of an image [pixels]", 16, 640)
+
+
+def load_scene(model_path: str) -> mujoco.MjModel:
+    """Read the model that `describe` wrote; ConfigError if there is none of this MuJoCo version."""
+    if not model_path:
+        raise ConfigError("model_path is empty: name the scene.mjb that `ros2 run serl_sim describe` wrote")
+    try:
+        return mujoco.MjModel.from_binary_path(model_path)
+    except Exception as error:  # MuJoCo raises what its version likes
+        raise ConfigError(
+            f"no scene could be read from {model_path}: it is missing, or was written by another MuJoCo than "
+            f"{mujoco.__version__}: run `ros2 run serl_sim describe` again"
+        ) from error
+
+
+def joint_positions(
+    model: mujoco.MjModel, names: Sequence[str], positions: Sequence[float]
+) -> NDArray[np.float64]:
+    """Sort positions by joint name into the order of a model of hinges.
+
+    Args:
+        model: Whose joints are wanted.
+        names, positions: As a `sensor_msgs/JointState` has them [rad]; other robots' joints may be among them.
+
+    Returns:
+        qpos, shape (nq,) [rad].
+
+    Raises:
+        SchemaError: if a joint is missing or its position is not finite.
+    """
+    found = dict(zip(names, positions, strict=False))
+    wanted = [model.joint(number).name for number in range(model.njnt)]
+    for name in wanted:
+        if not np.isfinite(found.get(name, np.nan)):
+            raise SchemaError(f"the joint states have no finite position of {name}")
+    return np.array([found[name] for name in wanted], np.float64)
+
+
 class WristCameras:
     """Renders the cameras of a scene. Use it from the thread that made it.
 
     Args:
-        scene: What is looked at.
+        model: What is looked at.
         keys: Which cameras, in the order of the images.
         height, width: Of an image [pixels].
 
@@ -43,11 +90,13 @@ class WristCameras:
         SerlError: if there is no off-screen OpenGL, or no camera of that name.
     """
 
-    def __init__(self, scene: Scene, keys: Sequence[str], height: int = 128, width: int = 128) -> None:
-        unknown = [key for key in keys if key not in scene.cameras]
+    def __init__(
+        self, model: mujoco.MjModel, keys: Sequence[str], height: int = 128, width: int = 128
+    ) -> None:
+        present = [model.camera(number).name for number in range(model.ncam)]
+        unknown = [key for key in keys if key not in present]
         if unknown:
-            raise SerlError(f"the scene has no camera '{unknown[0]}', only {', '.join(scene.cameras)}")
-        model = scene.model
+            raise SerlError(f"the scene has no camera '{unknown[0]}', only {', '.join(present)}")
         if height > model.vis.global_.offheight or width > model.vis.global_.offwidth:
             raise SerlError(
                 f"images of {width} x {height} exceed the scene's "
@@ -73,9 +122,9 @@ class WristCameras:
             view.fixedcamid = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_CAMERA, key)
             self._views[key] = view
 
-    def render(self, host: LockstepHost) -> dict[str, NDArray[np.uint8]]:
-        """Return what each camera sees now, by name: RGB, top row first, shape (height, width, 3)."""
-        self._data.qpos[:] = host.qpos
+    def render(self, qpos: ArrayLike) -> dict[str, NDArray[np.uint8]]:
+        """Return what each camera sees with the joints at qpos (nq,): RGB (height, width, 3), top row first."""
+        self._data.qpos[:] = qpos
         mujoco.mj_kinematics(self._model, self._data)
         mujoco.mj_comPos(self._model, self._data)
         mujoco.mj_camlight(self._model, self._data)

@@ -83,8 +83,8 @@ class SimulatedArm:
         if self._renderer is None:
             from serl_sim.cameras import WristCameras  # needs off-screen GL, which state observations do not
 
-            self._renderer = WristCameras(self.scene, self.cameras)
-        return self._renderer.render(self.host)
+            self._renderer = WristCameras(self.scene.model, self.cameras)
+        return self._renderer.render(self.host.qpos)
 
     def trace(self) -> dict[str, np.ndarray]:
         """Return the 1 kHz log of the last `track`."""

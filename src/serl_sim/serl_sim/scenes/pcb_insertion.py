@@ -74,15 +74,8 @@ class PcbInsertionConfig:
                 raise ValueError(f"{name} must be between {low:g} and {high:g} [{unit}], got {value!r}")
 
 
-def build(config: PcbInsertionConfig | None = None) -> Scene:
-    """Compile the scene.
-
-    Args:
-        config: parameters; the defaults if None.
-
-    Returns:
-        The scene; its home posture holds the tcp 8 cm above the seated pose, tool pointing down.
-    """
+def specify(config: PcbInsertionConfig | None = None) -> mujoco.MjSpec:
+    """Describe the scene to MuJoCo's compiler; `config` as in `build`."""
     config = config or PcbInsertionConfig()
     spec = mujoco.MjSpec()
     spec.modelname = "pcb_insertion"
@@ -110,8 +103,20 @@ def build(config: PcbInsertionConfig | None = None) -> Scene:
     _add_cameras(hand)
     _add_board_and_socket(spec, config)
     _add_surroundings(spec, config)
+    return spec
 
-    model = spec.compile()
+
+def build(config: PcbInsertionConfig | None = None) -> Scene:
+    """Compile the scene.
+
+    Args:
+        config: parameters; the defaults if None.
+
+    Returns:
+        The scene; its home posture holds the tcp 8 cm above the seated pose, tool pointing down.
+    """
+    config = config or PcbInsertionConfig()
+    model = specify(config).compile()
     goal_position = np.array(config.socket_position, dtype=np.float64)
     goal_quaternion_xyzw = (
         Rotation.from_euler("z", config.socket_yaw) * Rotation.from_euler("x", math.pi)
