@@ -1,5 +1,5 @@
 # Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
-"""Parameters of a run: how much of everything. A task's numbers are in its run.yaml."""
+"""Parameters of a run and of this package's nodes. A task's numbers are in its run.yaml."""
 
 from __future__ import annotations
 
@@ -23,3 +23,32 @@ class RunConfig:
         100_000,
     )
     eval_episodes: int = parameter(100, "evaluation trials with the mean action (paper: 100)", 1, 1_000_000)
+
+
+@dataclass(frozen=True)
+class LifecycleManagerConfig:
+    """Settings of the lifecycle manager; names are ROS parameter names."""
+
+    nodes: tuple[str, ...] = parameter((), "lifecycle nodes in start order; taken down in reverse")
+    heartbeat_timeout_s: float = parameter(
+        10.0, "silence on /diagnostics after which a node counts as lost [s]", 1.5, 600.0
+    )
+    bring_up_timeout_s: float = parameter(180.0, "longest start of each node [s]", 1.0, 3600.0)
+    take_down_timeout_s: float = parameter(3.0, "longest wait for all nodes together to stop [s]", 0.1, 600.0)
+
+
+@dataclass(frozen=True)
+class MarkersConfig:
+    """Settings of the markers node; names are ROS parameter names."""
+
+    state_topic: str = parameter("cartesian_impedance_controller/state", "serl_msgs/ControllerState to draw")
+    goal_position: tuple[float, ...] = parameter(
+        (), "taught goal in the base [m]; empty: not drawn", -2.0, 2.0
+    )
+    box_low: tuple[float, ...] = parameter(
+        (), "lowest corner of the safety box relative to the goal [m]", -2.0, 2.0
+    )
+    box_high: tuple[float, ...] = parameter(
+        (), "highest corner of the safety box relative to the goal [m]", -2.0, 2.0
+    )
+    base_frame: str = parameter("base", "frame of the poses")

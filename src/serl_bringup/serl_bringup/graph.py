@@ -3,30 +3,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class NodeSpec:
-    """One node of the graph.
+    """One node of the graph: a lifecycle node that publishes its diagnostics once a second.
 
     Attributes:
         name: Name in the graph, and key of its parameters.
         package, executable: What to start; the executable is also the module package.executable.
+        robot_side: It runs beside the robot when learner and robot are two machines.
     """
 
     name: str
     package: str
     executable: str
+    robot_side: bool = True
 
 
 ENV = NodeSpec("env", "serl_env_node", "env_node")
 ACTOR = NodeSpec("actor", "serl_actor", "actor_node")
 OPERATOR = NodeSpec("operator", "serl_actor", "operator_node")
-LEARNER = NodeSpec("learner", "serl_learner", "learner_node")
+INTERVENTION = NodeSpec("intervention", "serl_actor", "intervention_node")
+"""The devices of a person; on hardware they take the scripted operator's place."""
+LEARNER = NodeSpec("learner", "serl_learner", "learner_node", robot_side=False)
 RECORDER = NodeSpec("recorder", "serl_learner", "recorder_node")
+CAMERAS = NodeSpec("cameras", "serl_sim", "camera_node")
+"""Renders a simulation's wrist cameras; on hardware their drivers take its place, which are not lifecycle nodes."""
 
 # In start order; taken down in reverse. Whoever writes to disk comes first and goes last.
 DEMONSTRATE = (RECORDER, OPERATOR, ENV)
 TRAIN = (LEARNER, ACTOR, ENV)
 EVALUATE = (RECORDER, ACTOR, ENV)
+
+
+def on_this_machine(nodes: Sequence[NodeSpec], learner: bool, robot: bool) -> tuple[NodeSpec, ...]:
+    """Return the nodes that run here when the learner's side, the robot's, or both do."""
+    return tuple(node for node in nodes if (robot if node.robot_side else learner))

@@ -4,22 +4,17 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 
 import rclpy
-from lifecycle_msgs.msg import Transition as LifecycleTransition
-from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from serl_bringup.graph import NodeSpec
+from serl_bringup.lifecycle_node import Lifecycle
 from serl_core import codec, contract
-from serl_core.errors import SerlError
 from serl_core.types import EpisodeSummary, LearnerStatus
-
-ASK_AGAIN_SECONDS = 1.0
 
 
 class Monitor:
@@ -73,41 +68,7 @@ class Monitor:
             check: Called while waiting; raises when a process has died.
             timeout: For each node [s]; SerlError beyond it.
         """
-        for node in nodes:
-            deadline = time.monotonic() + timeout
-            self._await_answer(node.name, check, deadline, timeout)
-            client = self._node.create_client(ChangeState, f"{node.name}/change_state")
-            while not client.service_is_ready():
-                check()
-                time.sleep(0.01)
-            for edge in (LifecycleTransition.TRANSITION_CONFIGURE, LifecycleTransition.TRANSITION_ACTIVATE):
-                request = ChangeState.Request()
-                request.transition.id = edge
-                future = client.call_async(request)
-                while not future.done():
-                    check()
-                    if time.monotonic() > deadline:
-                        raise SerlError(f"{node.name} did not get ready within {timeout:.0f} s: see its log")
-                    time.sleep(0.01)
-                if not future.result().success:
-                    time.sleep(0.5)  # the node is about to end; its last words say why
-                    check()
-                    raise SerlError(f"{node.name} refused to start: see its log")
-            self._node.destroy_client(client)
-
-    def _await_answer(self, name: str, check: Callable[[], None], deadline: float, timeout: float) -> None:
-        """Wait until a node answers; one of that name that was killed may be in the graph for some seconds yet."""
-        client = self._node.create_client(GetState, f"{name}/get_state")
-        future, asked = None, 0.0
-        while future is None or not future.done():
-            check()
-            now = time.monotonic()
-            if now > deadline:
-                raise SerlError(f"{name} did not appear within {timeout:.0f} s: see its log")
-            if client.service_is_ready() and (future is None or now - asked > ASK_AGAIN_SECONDS):
-                future, asked = client.call_async(GetState.Request()), now
-            time.sleep(0.02)
-        self._node.destroy_client(client)
+        Lifecycle(self._node).bring_up([node.name for node in nodes], check, timeout)
 
     def _spin(self) -> None:
         while not self._ended.is_set():

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from serl_actor.config import ActorConfig, OperatorConfig
+from serl_actor.config import ActorConfig
+from serl_actor.intervention.config import OperatorConfig
 from serl_bringup.config import RunConfig
 from serl_core.plugins import load
 from serl_env_node.config import EnvConfig

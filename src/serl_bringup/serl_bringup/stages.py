@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from serl_bringup import graph
+from serl_bringup import graph, stage_parameters
 from serl_bringup.config import RunConfig
 from serl_bringup.monitor_node import Monitor
 from serl_bringup.progress import RunStatus
@@ -23,8 +23,6 @@ from serl_learner.recording import count_transitions
 LOOK_SECONDS = 0.2
 NOTE_SECONDS = 5.0
 """How often the training time used is noted, so that a resumed run knows what is left."""
-DEMO_SEED, EVALUATION_SEED = 1_000_003, 2_000_003
-"""Added to the run's seed, so that demonstrations, training and evaluation start from different places."""
 
 Report = Callable[[RunStatus], None]
 
@@ -65,11 +63,7 @@ def demonstrate(
     task: Task, folder: RunFolder, bag: Path, episodes: int, seed: int, report: Report
 ) -> list[EpisodeSummary]:
     """Record successful demonstrations of the scripted operator to `bag`, by the path that a person's would go."""
-    task = (
-        task.with_values("env", policy=False, operator=True, max_successes=episodes, seed=DEMO_SEED + seed)
-        .with_values("operator", seed=DEMO_SEED + seed)
-        .with_values("recorder", bag=str(bag))
-    )
+    task = stage_parameters.for_demonstrations(task, bag, episodes, seed)
     began = time.monotonic()
     with _running(graph.DEMONSTRATE, task, folder, "demos") as (monitor, supervisor):
 
@@ -101,11 +95,7 @@ def train(
     """
     run = task.config("run", RunConfig)
     real_time = task.parameters["env"]["real_time_factor"] > 0.0
-    task = (
-        task.with_values("env", seed=seed)
-        .with_values("actor", seed=seed)
-        .with_values("learner", out=str(folder.path), demos=str(demos or ""), seed=seed, pace=not real_time)
-    )
+    task = stage_parameters.for_training(task, folder.path, demos, seed, pace=not real_time)
     budget = run.train_minutes * 60.0 - spent_seconds
     reason, launched = "", time.monotonic()
     with _running(graph.TRAIN, task, folder, "train") as (monitor, supervisor):
@@ -159,11 +149,7 @@ def evaluate(
     stage: str = "evaluation",
 ) -> list[EpisodeSummary]:  # fmt: skip
     """Run trials with the mean action of a checkpoint and record them to `bag`."""
-    task = (
-        task.with_values("env", max_episodes=episodes, seed=EVALUATION_SEED + seed)
-        .with_values("actor", checkpoint=str(checkpoint), deterministic=True)
-        .with_values("recorder", bag=str(bag))
-    )
+    task = stage_parameters.for_evaluation(task, checkpoint, bag, episodes, seed)
     began = time.monotonic()
     with _running(graph.EVALUATE, task, folder, stage.replace(" ", "_")) as (monitor, supervisor):
 

@@ -3,6 +3,8 @@
 
 A task is a folder with `env.yaml` and, where a node's defaults do not do, `<node>.yaml`, each of the form
 `<node>: {ros__parameters: {...}}`. What a node may be told is the union of its config classes' settings.
+`robots/<robot>.yaml` says of any of the nodes what is other on that robot. `controllers.yaml` and
+`robots/<robot>_controllers.yaml` are the controller manager's, which reads them itself.
 """
 
 from __future__ import annotations
@@ -21,6 +23,9 @@ from serl_core.errors import ConfigError, suggest
 from serl_core.parameters import descriptors, from_mapping
 
 T = TypeVar("T")
+
+CONTROLLERS = "controllers"
+"""Files of this name, or ending so, are the controller manager's."""
 
 Schema = Sequence[type] | Callable[[Mapping[str, Any]], Sequence[type]]
 """A node's config classes, or a function from the node's values to them (a reward has its own settings)."""
@@ -92,23 +97,52 @@ def list_tasks() -> list[str]:
     )
 
 
-def load_task(name: str, overrides: Sequence[str] = (), schemas: Mapping[str, Schema] = {}) -> Task:
+def list_robots(name: str) -> list[str]:
+    """Return the robots that a task has a file for, sorted; ConfigError if there is no such task."""
+    return sorted(p.stem for p in (_find(name) / "robots").glob("*.yaml") if not p.stem.endswith(CONTROLLERS))
+
+
+def controller_files(name: str, robot: str) -> list[Path]:
+    """Return the controller manager's parameter files of a task, the later ones overriding the earlier."""
+    folder = _find(name)
+    files = [folder / f"{CONTROLLERS}.yaml", folder / "robots" / f"{robot}_{CONTROLLERS}.yaml"]
+    found = [path.absolute() for path in files if path.is_file()]
+    if not found:
+        raise ConfigError(f"task {name!r} has no {CONTROLLERS}.yaml, which a controller manager needs")
+    return found
+
+
+def load_task(
+    name: str, overrides: Sequence[str] = (), schemas: Mapping[str, Schema] = {}, robot: str = ""
+) -> Task:
     """Read a task, apply overrides, fill in defaults and check everything.
 
     Args:
         name: Name of a task folder.
         overrides: "node.parameter=value" or "parameter=value"; the later wins.
         schemas: Config classes by node, or a function that picks them from the node's values.
+        robot: Robot whose file comes on top of the task's own; "": none.
 
     Raises:
         ConfigError: one line naming the file or override at fault.
     """
     folder = _find(name)
-    files = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-    given = {node: _read(path, node) for node, path in files.items()}
-    for node, path in files.items():
-        if node not in schemas and given[node]:
-            raise ConfigError(f"{_shown(path)}: no node {node!r}{suggest(node, schemas)}")
+    paths = [path for path in sorted(folder.glob("*.yaml")) if path.stem != CONTROLLERS]
+    layers = [(path, _read(path, path.stem)) for path in paths]
+    if robot:
+        path = folder / "robots" / f"{robot}.yaml"
+        if robot not in list_robots(name):
+            robots = ", ".join(list_robots(name)) or "none"
+            raise ConfigError(f"task {name!r}: {_shown(path)} is missing; robots of this task: {robots}")
+        layers.append((path, _read(path)))
+    given: dict[str, dict[str, Any]] = {}
+    origin: dict[tuple[str, str], Path] = {}
+    for path, nodes in layers:
+        for node, values in nodes.items():
+            if node not in schemas and values:
+                raise ConfigError(f"{_shown(path)}: no node {node!r}{suggest(node, schemas)}")
+            given.setdefault(node, {}).update(values)
+            origin.update({(node, parameter): path for parameter in values})
     settings = [_Override.parse(text) for text in overrides]
     classes = {}
     for node, schema in schemas.items():
@@ -124,7 +158,7 @@ def load_task(name: str, overrides: Sequence[str] = (), schemas: Mapping[str, Sc
                     setting.name, setting.default
                 )  # as the node shell: the first class declares it
         for parameter, value in given.get(node, {}).items():
-            values[parameter] = _check(of_node, parameter, value, _shown(files[node]))
+            values[parameter] = _check(of_node, parameter, value, _shown(origin[node, parameter]))
         parameters[node] = values
     for override in settings:
         node = override.node_among(parameters)
@@ -183,19 +217,22 @@ def _find(name: str) -> Path:
     )
 
 
-def _read(path: Path, node: str) -> dict[str, Any]:
+def _read(path: Path, node: str = "") -> dict[str, dict[str, Any]]:
+    """Return the values by node of a file, which may have only `node` if one is given."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{_shown(path)}: not YAML ({_one_line(error)})") from error
     except OSError as error:
         raise ConfigError(f"{_shown(path)}: cannot be read ({error.strerror})") from error
-    if not isinstance(content, dict) or list(content) != [node]:
+    if not isinstance(content, dict) or (node and list(content) != [node]):
         found = ", ".join(map(str, content)) if isinstance(content, dict) else "none"
-        raise ConfigError(
-            f"{_shown(path)}: must hold one key, {node!r}, and under it ros__parameters; found: {found}"
-        )
-    body = content[node]
+        wanted = f"one key, {node!r}," if node else "names of nodes"
+        raise ConfigError(f"{_shown(path)}: must hold {wanted} and under it ros__parameters; found: {found}")
+    return {name: _values(path, name, body) for name, body in content.items()}
+
+
+def _values(path: Path, node: str, body: Any) -> dict[str, Any]:
     if not isinstance(body, dict) or list(body) != ["ros__parameters"]:
         raise ConfigError(f"{_shown(path)}: under {node!r} there must be ros__parameters and nothing else")
     values = {} if body["ros__parameters"] is None else body["ros__parameters"]

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import pytest
 import yaml
 
-from serl_actor.config import ActorConfig, OperatorConfig
+from serl_actor.config import ActorConfig
+from serl_actor.intervention.config import OperatorConfig
 from serl_bringup import nodes_schema as shipped
 from serl_bringup.config import RunConfig
 from serl_bringup.tasks import list_tasks, load_task

@@ -256,6 +256,22 @@ def from_transition(spec: EnvSpec | None, message: Any) -> types.Transition:
     )
 
 
+def from_image(message: Any) -> np.ndarray:
+    """Read a colour image as (H, W, 3) uint8 rgb; SchemaError unless it is rgb8 or bgr8."""
+    if message.encoding not in ("rgb8", "bgr8"):
+        raise SchemaError(
+            f"{message.header.frame_id}: expected encoding rgb8 or bgr8, got {message.encoding}"
+        )
+    height, width, step = int(message.height), int(message.width), int(message.step)
+    data = np.asarray(message.data, np.uint8)
+    if step < 3 * width or data.size != height * step:
+        raise SchemaError(
+            f"{message.header.frame_id}: {height} rows of {width} pixels in {step} bytes came with {data.size} bytes"
+        )
+    pixels = data.reshape(height, step)[:, : 3 * width].reshape(height, width, 3)
+    return pixels if message.encoding == "rgb8" else pixels[..., ::-1]
+
+
 def to_ack(ack: types.TransitionAck) -> wire.TransitionAck:
     """Build the message of an acknowledgement."""
     return wire.TransitionAck(**vars(ack))
@@ -320,6 +336,49 @@ def from_learner_status(message: Any) -> types.LearnerStatus:
     return types.LearnerStatus(
         **{name: getattr(message, name) for name in types.LearnerStatus.__dataclass_fields__}
     )
+
+
+_POSES = ("measured", "commanded", "smoothed", "clipped")
+_SIXES = ("twist", "error", "wrench", "external_wrench")
+_JOINTS = ("joint_position", "joint_torque")
+_NUMBERS = {"peak_force": float, "flags": int, "hold": int, "refused_targets": int}
+
+
+def to_controller_state(state: types.ControllerState) -> wire.ControllerState:
+    """Build the message of a controller's state."""
+    message = wire.ControllerState(header=_header(state.stamp, state.frame_id))
+    for name in _POSES:
+        pose = getattr(state, name)
+        setattr(message, name, to_pose(pose[:3], pose[3:]))
+    for name in _SIXES:
+        setattr(message, name, np.asarray(getattr(state, name), np.float64))
+    for name in _JOINTS:
+        setattr(message, name, np.asarray(getattr(state, name), np.float64).tolist())
+    for name, number in _NUMBERS.items():
+        setattr(message, name, number(getattr(state, name)))
+    return message
+
+
+def from_controller_state(message: Any) -> types.ControllerState:
+    """Read a controller's state; whether its numbers are finite is judged where they are used."""
+    fields: dict[str, Any] = {name: from_pose(getattr(message, name)) for name in _POSES}
+    fields |= {name: np.array(getattr(message, name), np.float64) for name in (*_SIXES, *_JOINTS)}
+    fields |= {name: number(getattr(message, name)) for name, number in _NUMBERS.items()}
+    return types.ControllerState(
+        stamp=from_time(message.header.stamp), frame_id=message.header.frame_id, **fields
+    )
+
+
+def from_pose(message: Any) -> np.ndarray:
+    """Read a Pose as (7,): position [m] and quaternion xyzw."""
+    p, q = message.position, message.orientation
+    return np.array([p.x, p.y, p.z, q.x, q.y, q.z, q.w])
+
+
+def from_wrench(message: Any) -> np.ndarray:
+    """Read a Wrench as (6,): force [N] and torque [Nm]."""
+    f, t = message.force, message.torque
+    return np.array([f.x, f.y, f.z, t.x, t.y, t.z])
 
 
 def to_pose(position: np.ndarray, quaternion_xyzw: np.ndarray) -> Pose:

@@ -8,9 +8,10 @@ Names are relative, so that a namespace makes two robots. Publishers and subscri
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from geometry_msgs.msg import PoseStamped
 from rosgraph_msgs.msg import Clock
 from serl_msgs.msg import (
     Action,
@@ -42,7 +43,7 @@ ENV_DESCRIPTION = Topic("env_description", EnvDescription, reliable=True, depth=
 OBSERVATION = Topic("observation", Observation, reliable=True, depth=2)
 ACTION = Topic("action", Action, reliable=True, depth=1)
 REWARD = Topic("reward", Reward, reliable=True, depth=2)
-INTERVENTION = Topic("intervention", Intervention, reliable=False, depth=1)
+INTERVENTION = Topic("intervention", Intervention, reliable=False, depth=4)
 TRANSITION = Topic("transition", Transition, reliable=True, depth=100)
 TRANSITION_ACK = Topic("transition_ack", TransitionAck, reliable=True, depth=10)
 POLICY = Topic("policy", PolicyWeights, reliable=True, depth=1, latched=True)
@@ -51,10 +52,19 @@ CONTROLLER_STATE = Topic("controller_state", ControllerState, reliable=False, de
 LEARNER_STATUS = Topic("learner_status", LearnerStatus, reliable=True, depth=5)
 CLOCK = Topic("/clock", Clock, reliable=False, depth=1)
 
+# Of a controller: below its name, see `under`.
+TARGET_POSE = Topic("target_pose", PoseStamped, reliable=True, depth=1)
+STATE = Topic("state", ControllerState, reliable=False, depth=100)
+
 TOPICS = (
     ENV_DESCRIPTION, OBSERVATION, ACTION, REWARD, INTERVENTION, TRANSITION, TRANSITION_ACK, POLICY, EPISODE,
-    CONTROLLER_STATE, LEARNER_STATUS, CLOCK,
+    CONTROLLER_STATE, LEARNER_STATUS, CLOCK, TARGET_POSE, STATE,
 )  # fmt: skip
+
+
+def under(name: str, topic: Topic) -> Topic:
+    """Return a topic below a name: a controller's own."""
+    return replace(topic, name=f"{name}/{topic.name}")
 
 
 def qos(topic: Topic) -> Any:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -40,6 +40,7 @@ class StepResult:
         end_reason: Why it ended; "" while it goes on.
         held: The action was not executed; the reference was held for the reason given.
         peak_force: Largest external force within the step [N].
+        trace: The controller's log of the step, rows by name; empty where there is none.
     """
 
     state: dict[str, np.ndarray]
@@ -58,6 +59,10 @@ class Environment(Protocol):
 
     spec: EnvSpec
 
+    live: bool
+    """Whether time passes by itself, as on hardware. A live environment waits within `step` until the period
+    that began with the last observation is over; another computes the step and returns at once."""
+
     def reset(self, seed: int | None) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Start an episode; return its first (state, images). `seed` None goes on with the present stream."""
 
@@ -66,7 +71,13 @@ class Environment(Protocol):
 
     @property
     def time(self) -> float:
-        """The environment's clock [s]; never goes back."""
+        """Instant of the last observation on the environment's clock [s]; never goes back."""
+
+    def figures(self) -> dict[str, Any]:
+        """Return what is worth watching, by name; may be called from another thread."""
+
+    def halt(self) -> None:
+        """End a wait or a motion under way, and hold; may be called from another thread."""
 
     def close(self) -> None:
         """Free what it holds; a real arm keeps holding its pose."""

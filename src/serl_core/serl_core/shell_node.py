@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import signal
 import sys
@@ -67,17 +68,7 @@ class ShellNode(LifecycleNode):
 
     def config(self, config: type[T]) -> T:
         """Declare every setting of a config class as a ROS parameter and return the values, checked."""
-        hints = typing.get_type_hints(config)
-        values = {}
-        for setting in descriptors(config):
-            if not self.has_parameter(setting.name):
-                kind = _parameter_type(hints[setting.name])
-                default = list(setting.default) if isinstance(setting.default, tuple) else setting.default
-                initial = Parameter(setting.name, kind, default)
-                self.declare_parameter(setting.name, initial.value or default, _descriptor(setting))
-            value = self.get_parameter(setting.name).value
-            values[setting.name] = setting.default if value is None else value
-        return from_mapping(config, values, f"parameters of {self.get_name()}")
+        return declared(self, config)
 
     def fail(self, error: BaseException) -> None:
         """End the process because of `error`; a SerlError is shown as one line, a bug with its traceback."""
@@ -132,14 +123,41 @@ class ShellNode(LifecycleNode):
         return self._edge(lambda: (self.stop(), self.release()))  # type: ignore[arg-type, func-returns-value]
 
     def _publish_diagnostics(self) -> None:
+        """Publish the figures; once a second, this is the node's heartbeat too."""
         level = DiagnosticStatus.ERROR if self.failure else DiagnosticStatus.OK
-        values = [KeyValue(key=str(k), value=str(v)) for k, v in self.diagnostics().items()]
+        figures = {"version": _version(type(self)), **self.diagnostics()}
+        values = [KeyValue(key=str(k), value=str(v)) for k, v in figures.items()]
         status = DiagnosticStatus(
             level=level, name=self.get_fully_qualified_name(), message=self.failure, values=values
         )
         message = DiagnosticArray(status=[status])
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
+
+
+def declared(node: Any, config: type[T]) -> T:
+    """Declare every setting of a config class as a ROS parameter of a node and return the values, checked."""
+    hints = typing.get_type_hints(config)
+    values = {}
+    for setting in descriptors(config):
+        if not node.has_parameter(setting.name):
+            kind = _parameter_type(hints[setting.name])
+            default = list(setting.default) if isinstance(setting.default, tuple) else setting.default
+            initial = Parameter(setting.name, kind, default)
+            node.declare_parameter(setting.name, initial.value or default, _descriptor(setting))
+        value = node.get_parameter(setting.name).value
+        values[setting.name] = setting.default if value is None else value
+    return from_mapping(config, values, f"parameters of {node.get_name()}")
+
+
+def _version(cls: type) -> str:
+    """Return the version of the package that a class comes from, also when its module was started itself."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    module = spec.name if cls.__module__ == "__main__" and spec is not None else cls.__module__
+    try:
+        return importlib.metadata.version(module.partition(".")[0])
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
 
 
 def _parameter_type(hint: Any) -> Parameter.Type:
@@ -185,6 +203,8 @@ def run(make: Callable[[], ShellNode]) -> None:
     for ending in (node.stop, node.release):
         node.guarded(ending)()
     failure = node.failure
+    if failure:
+        node._publish_diagnostics()  # who watches learns the reason, not only that the heartbeat is gone
     executor.remove_node(node)
     node.destroy_node()
     rclpy.shutdown()

@@ -140,6 +140,42 @@ class PolicyWeights:
 
 
 @dataclass(frozen=True)
+class ControllerState:
+    """The control law's view at one cycle; see `serl_msgs/ControllerState`.
+
+    Attributes:
+        stamp: The controller's clock [s].
+        frame_id: The base B, in whose axes everything is.
+        measured, commanded, smoothed, clipped: (7,) position [m] and quaternion xyzw.
+        twist: (6,) of E at its own origin [m/s, rad/s].
+        error, wrench: (6,) [m, rad], [N, Nm].
+        external_wrench: (6,) [N, Nm]; NaN where nothing measures it.
+        joint_position, joint_torque: [rad], [Nm]; empty where unknown.
+        peak_force: [N].
+        flags: Bit mask of the law; 0 is healthy.
+        hold: 0 while the target is followed, else why not (`HOLD_*`).
+        refused_targets: Since activation.
+    """
+
+    stamp: float
+    frame_id: str
+    measured: np.ndarray
+    commanded: np.ndarray
+    smoothed: np.ndarray
+    clipped: np.ndarray
+    twist: np.ndarray
+    error: np.ndarray
+    wrench: np.ndarray
+    external_wrench: np.ndarray
+    joint_position: np.ndarray
+    joint_torque: np.ndarray
+    peak_force: float = 0.0
+    flags: int = 0
+    hold: int = 0
+    refused_targets: int = 0
+
+
+@dataclass(frozen=True)
 class LearnerStatus:
     """The learner's pulse; see `serl_msgs/LearnerStatus`."""
 

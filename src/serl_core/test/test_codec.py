@@ -6,13 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from geometry_msgs.msg import Vector3, Wrench
 from rclpy.serialization import deserialize_message, serialize_message
+from sensor_msgs.msg import Image
 
 from serl_core import codec
 from serl_core.errors import SchemaError
 from serl_core.testing.fakes import fake_spec, random_observation, random_transition
 from serl_core.types import (
     Action,
+    ControllerState,
     EpisodeSummary,
     Intervention,
     LearnerStatus,
@@ -262,3 +265,46 @@ def test_tools_may_read_a_foreign_transition_as_it_is() -> None:
     assert foreign.task == "other"
     assert foreign.action.shape == (5,)
     assert isinstance(foreign.next_observation, Observation)
+
+
+def controller_state(**changes: object) -> ControllerState:
+    rng = np.random.default_rng(0)
+    poses = {name: rng.normal(size=7) for name in ("measured", "commanded", "smoothed", "clipped")}
+    sixes = {name: rng.normal(size=6) for name in ("twist", "error", "wrench", "external_wrench")}
+    joints = {name: rng.normal(size=7) for name in ("joint_position", "joint_torque")}
+    numbers = {"peak_force": 12.5, "flags": 5, "hold": 7, "refused_targets": 3}
+    return ControllerState(stamp=1.5, frame_id="base", **{**poses, **sixes, **joints, **numbers, **changes})
+
+
+def test_a_controllers_state_survives_the_wire() -> None:
+    state = controller_state(external_wrench=np.full(6, np.nan), joint_position=np.zeros(0))
+    back = codec.from_controller_state(over_the_wire(codec.to_controller_state(state)))
+    for name, value in vars(state).items():
+        np.testing.assert_array_equal(getattr(back, name), value, err_msg=name)
+
+
+@pytest.mark.parametrize(("encoding", "order"), [("rgb8", [0, 1, 2]), ("bgr8", [2, 1, 0])])
+def test_a_camera_s_image_is_read_in_rgb_whatever_its_rows_end_in(encoding: str, order: list[int]) -> None:
+    rows = np.arange(2 * 10, dtype=np.uint8).reshape(2, 10)  # two rows of three pixels and a byte
+    message = Image(height=2, width=3, step=10, encoding=encoding, data=rows.tobytes())
+    wanted = rows[:, :9].reshape(2, 3, 3)[..., order]
+    np.testing.assert_array_equal(codec.from_image(over_the_wire(message)), wanted)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"encoding": "mono8"}, "expected encoding rgb8 or bgr8, got mono8"),
+        ({"step": 8}, "came with 20 bytes"),
+        ({"height": 3}, "came with 20 bytes"),
+    ],
+)
+def test_a_camera_s_image_that_does_not_fit_itself_is_refused(changes: dict, told: str) -> None:
+    fields = {"height": 2, "width": 3, "step": 10, "encoding": "rgb8", "data": bytes(20), **changes}
+    with pytest.raises(SchemaError, match=told):
+        codec.from_image(Image(**fields))
+
+
+def test_a_wrench_is_force_then_torque() -> None:
+    wrench = Wrench(force=Vector3(x=1.0, y=2.0, z=3.0), torque=Vector3(x=4.0, y=5.0, z=6.0))
+    np.testing.assert_array_equal(codec.from_wrench(wrench), [1, 2, 3, 4, 5, 6])

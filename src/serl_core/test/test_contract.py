@@ -12,7 +12,7 @@ TABLE = {
     "observation": ("Observation", True, 2, False),
     "action": ("Action", True, 1, False),
     "reward": ("Reward", True, None, False),
-    "intervention": ("Intervention", False, 1, False),
+    "intervention": ("Intervention", False, 4, False),
     "transition": ("Transition", True, None, False),
     "transition_ack": ("TransitionAck", True, None, False),
     "policy": ("PolicyWeights", True, 1, True),
@@ -20,6 +20,8 @@ TABLE = {
     "controller_state": ("ControllerState", False, None, False),
     "learner_status": ("LearnerStatus", True, None, False),
     "/clock": ("Clock", False, 1, False),
+    "target_pose": ("PoseStamped", True, 1, False),
+    "state": ("ControllerState", False, None, False),
 }
 EVERY_TOPIC = [value for value in vars(contract).values() if isinstance(value, contract.Topic)]
 
@@ -45,6 +47,12 @@ def test_every_topic_is_as_the_table_says(topic: contract.Topic) -> None:
 
 def test_only_the_clock_is_absolute_so_that_a_namespace_makes_two_robots() -> None:
     assert [topic.name for topic in contract.TOPICS if topic.name.startswith("/")] == ["/clock"]
+
+
+def test_a_controller_s_own_topics_lie_below_its_name() -> None:
+    topic = contract.under("cartesian_impedance_controller", contract.TARGET_POSE)
+    assert topic.name == "cartesian_impedance_controller/target_pose"
+    assert (topic.type, topic.depth) == (contract.TARGET_POSE.type, contract.TARGET_POSE.depth)
 
 
 class RecordingNode:

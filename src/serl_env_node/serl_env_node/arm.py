@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -59,7 +59,27 @@ class Arm(Protocol):
         """Return the cameras' images, uint8 (H, W, 3)."""
 
     def trace(self) -> dict[str, np.ndarray]:
-        """Return the controller's 1 kHz log of the last `track` (paper Fig. 5); empty where there is none."""
+        """Return the controller's log of the last `track` (paper Fig. 5); empty where there is none."""
 
     def close(self) -> None:
         """Let go of the arm; it keeps holding."""
+
+
+@runtime_checkable
+class LiveArm(Arm, Protocol):
+    """An arm whose time passes by itself: hardware, or a simulation that runs on its own.
+
+    `track` waits: it returns at the first state that is `seconds` after the instant at which the previous `track`
+    or `move` was due, so that the time spent on choosing a target is part of the period and nobody waits twice.
+    When that instant has passed already, a whole period follows and a late step is counted. `restart` raises a
+    SerlError where the arm cannot be brought back, and clears the fault where it can.
+    """
+
+    def grip(self, action: float) -> None:
+        """Open (1) or close (-1) the gripper without waiting for it; debounced."""
+
+    def figures(self) -> dict[str, Any]:
+        """Return rates, ages and counts by name; may be called from another thread."""
+
+    def halt(self) -> None:
+        """End a wait or a motion under way, and hold; may be called from another thread."""

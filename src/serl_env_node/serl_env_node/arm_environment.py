@@ -3,17 +3,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from serl_core.errors import ConfigError
+from serl_core.errors import ConfigError, SerlError
 from serl_core.interfaces import RewardFn, StepResult
 from serl_core.specs import ArraySpec, EnvSpec
-from serl_env_node.arm import Arm, ArmState
+from serl_env_node.arm import Arm, ArmState, LiveArm
 from serl_env_node.config import EnvConfig
 from serl_env_node.frames import Pose, displaced, limited_rotation, twist_in_tcp
 
 IMAGE_SIZE = 128
+
+RESETS = 3
+"""How often a reset is tried on an arm that faults in it, before it is a person's turn."""
 
 
 def state_specs(config: EnvConfig) -> tuple[ArraySpec, ...]:
@@ -40,7 +45,7 @@ class ArmEnvironment:
 
     The action is a normalised twist in the tcp frame: the commanded target T moves by action * scale along its
     own axes, is kept within a leash of the tcp (no wind-up against a contact) and inside the safety box. Holding
-    leaves the target where it is.
+    leaves the target where it is. A seventh element, where the task has a gripper, opens or closes it.
     """
 
     def __init__(self, arm: Arm, reward: RewardFn, config: EnvConfig) -> None:
@@ -58,6 +63,9 @@ class ArmEnvironment:
                 f"reset_yaw {config.reset_yaw} rad exceeds the safety box's {config.box_rotation} rad"
             )
         self.config = config
+        self.live = isinstance(arm, LiveArm)
+        if config.gripper and not self.live:
+            raise ConfigError(f"gripper: {type(arm).__name__} has none that opens and closes")
         self._arm = arm
         self._reward = reward
         self._rng = np.random.default_rng(config.seed)
@@ -67,24 +75,38 @@ class ArmEnvironment:
             task=config.task,
             state=state_specs(config),
             images=tuple(ArraySpec(key, (IMAGE_SIZE, IMAGE_SIZE, 3), "uint8", "rgb") for key in images),
-            action_size=6,
-            action_unit=f"twist in tcp frame, x {config.translation_scale} m, {config.rotation_scale} rad",
+            action_size=7 if config.gripper else 6,
+            action_unit=f"twist in tcp frame, x {config.translation_scale} m, {config.rotation_scale} rad"
+            + ("; gripper, 1 opens" if config.gripper else ""),
             policy_keys=config.policy_keys_image if config.obs == "image" else config.policy_keys_state,
             step_seconds=1.0 / config.rate_hz,
             max_steps=config.max_steps,
         )
         self._X_BE0: Pose | None = None
         self._X_BT: Pose | None = None
+        self._time = 0.0
 
     @property
     def time(self) -> float:
-        """The arm's clock [s]."""
-        return self._arm.state().time
+        """Instant of the last observation on the arm's clock [s]."""
+        return self._time
 
     def reset(self, seed: int | None) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Retract, then move to a random start in the paper's region (Table II) by a scripted motion."""
+        """Retract, then move to a random start in the paper's region (Table II) by a scripted motion.
+
+        Raises:
+            SerlError: the arm faults in every one of `RESETS` attempts, or cannot be restarted.
+        """
         if seed is not None:
             self._rng = np.random.default_rng(seed)
+        for _ in range(RESETS):
+            first = self._go_to_start()
+            fault = self._arm.state().fault
+            if not fault:
+                return first
+        raise SerlError(f"the arm cannot be reset, it was tried {RESETS} times: {fault}")
+
+    def _go_to_start(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         c, X_BG = self.config, self._arm.goal
         if self._X_BT is None or self._arm.state().fault:
             self._arm.restart(int(self._rng.integers(2**31)))
@@ -108,12 +130,15 @@ class ArmEnvironment:
             raise RuntimeError("reset must come before step")
         if action is not None:
             self._X_BT = self._safe_target(
-                displaced(self._X_BT, action * self._scale), self._arm.state().X_BE
+                displaced(self._X_BT, action[:6] * self._scale), self._arm.state().X_BE
             )
+            if self.config.gripper:
+                self._arm.grip(float(action[6]))  # type: ignore[attr-defined]
         state = self._arm.track(self._X_BT, self.spec.step_seconds)
         observed, images = self._observe(state)
         verdict = self._reward(observed)
-        end = "fault: " + state.fault if state.fault else ""
+        fault = state.fault or (self._arm.state().fault if images else "")
+        end = f"fault: {fault}" if fault else ""
         if not end and state.peak_force > self.config.force_limit:
             end = "force_limit"
         return StepResult(
@@ -124,8 +149,17 @@ class ArmEnvironment:
             truncated=bool(end) and not verdict.success,
             end_reason="success" if verdict.success else end,
             peak_force=state.peak_force,
-            trace=self._arm.trace(),
+            trace=self._trace(state),
         )
+
+    def figures(self) -> dict[str, Any]:
+        """Return what a live arm has to tell."""
+        return self._arm.figures() if isinstance(self._arm, LiveArm) else {}
+
+    def halt(self) -> None:
+        """End a motion of a live arm; it holds."""
+        if isinstance(self._arm, LiveArm):
+            self._arm.halt()
 
     def close(self) -> None:
         """Let go of the arm; it keeps holding."""
@@ -146,8 +180,15 @@ class ArmEnvironment:
         rotation = X_BG.rotation * limited_rotation(X_BG.rotation.inv() * rotation, c.box_rotation)
         return Pose(position, rotation)
 
+    def _trace(self, state: ArmState) -> dict[str, np.ndarray]:
+        """The arm's log of the step, with what its last row lacks and the state knows."""
+        trace = self._arm.trace()
+        known = {"twist": state.V_BE[None], "peak_force": np.array([state.peak_force])}
+        return {**known, **trace} if trace else {}
+
     def _observe(self, s: ArmState) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         assert self._X_BE0 is not None and self._X_BT is not None
+        self._time = s.time
         X_EB = s.X_BE.inverse()
         X_E0E = self._X_BE0.inverse() * s.X_BE
         arrays = {

@@ -23,7 +23,11 @@ class EnvConfig:
     rate_hz: float = parameter(10.0, "steps a second on the environment's clock [Hz]", 0.1, 100.0)
     max_steps: int = parameter(100, "steps until an episode times out", 1, 100_000)
     real_time_factor: float = parameter(
-        0.0, "1: real time; 0: as fast as the update-to-data ratio allows; 2: twice real time", 0.0, 100.0
+        0.0,
+        "1: real time; 0: as fast as the update-to-data ratio allows; 2: twice real time; with an arm that keeps its"
+        " own time: the speed of its clock",
+        0.0,
+        100.0,
     )
     action_timeout_s: float = parameter(
         0.05, "in real time, how long a step waits for its action before it holds [s]", 0.001, 10.0
@@ -56,6 +60,9 @@ class EnvConfig:
     )
     box_rotation: float = parameter(
         0.35, "safety box: largest rotation of the target from the goal [rad]", 0.0, 3.1
+    )
+    gripper: bool = parameter(
+        False, "actions have a seventh element for the gripper: below -0.5 closes, above 0.5 opens"
     )
     force_limit: float = parameter(60.0, "external force that ends the episode [N]", 1.0, 1000.0)
 

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from serl_core.errors import SerlError
 from serl_core.types import Action, EpisodeSummary, Intervention, Observation, Transition, TransitionAck
 from serl_env_node.config import EnvConfig
+from serl_env_node.operator_floor import OperatorFloor
 from serl_env_node.outbox import Outbox
 from serl_env_node.step_loop import StepLoop
 
@@ -20,6 +22,10 @@ M = TypeVar("M")
 ASK_AGAIN_SECONDS = 0.25
 """When not in real time, an unanswered observation is published again after this long: an actor may have started
 late or restarted, and an answer given twice is harmless."""
+
+
+FLOOR_SECONDS = 1.0
+"""An operator who had the arm and has been silent for this long is gone, and others are heard again."""
 
 
 class Mailbox:
@@ -99,6 +105,7 @@ class EnvDriver(Generic[M]):
         self._config = config
         self._outlets = outlets
         self._mailbox = Mailbox()
+        self._floor = OperatorFloor(FLOOR_SECONDS)
         self._outbox: Outbox[M] = Outbox()
         self._outbox_lock = threading.Lock()
         self._stop = threading.Event()
@@ -111,8 +118,8 @@ class EnvDriver(Generic[M]):
 
     @property
     def real_time(self) -> bool:
-        """Whether steps follow the wall clock."""
-        return self._config.real_time_factor > 0.0
+        """Whether steps follow a clock that waits for nobody: the wall's, or a live environment's own."""
+        return self._config.real_time_factor > 0.0 or self._loop.live
 
     # From other threads.
 
@@ -121,8 +128,11 @@ class EnvDriver(Generic[M]):
         self._mailbox.put_action(action)
 
     def put_intervention(self, intervention: Intervention) -> None:
-        """Deliver an operator's word."""
-        self._mailbox.put_intervention(intervention, time.monotonic())
+        """Deliver an operator's word; while one operator has the arm, the others are not heard."""
+        now = time.monotonic()
+        word = self._floor.admit(intervention, now)
+        if word is not None:
+            self._mailbox.put_intervention(word, now)
 
     def acknowledge(self, ack: TransitionAck) -> None:
         """Forget what is on disk and send again what is missing there."""
@@ -151,10 +161,28 @@ class EnvDriver(Generic[M]):
         with self._outbox_lock:
             return len(self._outbox)
 
+    @property
+    def ignored_interventions(self) -> int:
+        """Take-over words that were not heeded, because another operator had the arm."""
+        return self._floor.ignored
+
     # The stepping thread.
 
     def run(self) -> None:
         """Run episodes until `stop`, or until the number asked for; then wait until all is on disk."""
+        try:
+            self._run_episodes()
+        except SerlError:
+            if not self._stop.is_set():  # a live arm that is told to stop cuts its motion short
+                raise
+        while not self._stop.is_set() and self.unacknowledged:  # what was sent must reach the disk
+            self._stop.wait(0.5)
+            with self._outbox_lock:
+                again = self._outbox.unacknowledged()
+            for item in again:
+                self._outlets.transition(item)
+
+    def _run_episodes(self) -> None:
         episodes, successes = self._config.max_episodes or math.inf, self._config.max_successes or math.inf
         while not self._stop.is_set() and self.episodes < episodes and self.successes < successes:
             self._reset_asked.clear()  # before the seed is taken: a wish that comes in between is not lost
@@ -164,18 +192,14 @@ class EnvDriver(Generic[M]):
             self._loop.start_episode(seed)
             self.successes += self._run_episode()
             self.episodes += 1
-        while not self._stop.is_set() and self.unacknowledged:  # what was sent must reach the disk
-            self._stop.wait(0.5)
-            with self._outbox_lock:
-                again = self._outbox.unacknowledged()
-            for item in again:
-                self._outlets.transition(item)
 
     def _run_episode(self) -> bool:
         """Run one episode to its end; True if it succeeded."""
         period = self._loop.spec.step_seconds / (self._config.real_time_factor or 1.0)
         due = time.monotonic()
         while True:
+            if self._loop.live:
+                due = time.monotonic()  # its last step returned when the period was over
             if not self.real_time and not self._wait_for_clearance():
                 abort = "stopped"
             else:
@@ -191,7 +215,7 @@ class EnvDriver(Generic[M]):
                 self._outbox.add(transition.sequence, item)
             self._outlets.transition(item)
             self._outlets.stepped(self._loop)
-            if self.real_time:
+            if self.real_time and not self._loop.live:
                 due += period
                 rest = due - time.monotonic()
                 if rest > 0.0:
@@ -210,7 +234,9 @@ class EnvDriver(Generic[M]):
             with self._outbox_lock:
                 room = len(self._outbox) < self._config.max_unacknowledged
                 in_pace = self.real_time or self._loop.sequence < self._outbox.step_limit
-            return self._stop.is_set() or (room and in_pace)
+                # On hardware too, nothing begins before somebody keeps what it brings.
+                heard = self._outbox.heard or not self._loop.live
+            return self._stop.is_set() or (room and in_pace and heard)
 
         self.waiting_for = "receiver of transitions"
         while not self._mailbox.wait(clear, 0.5):
@@ -251,7 +277,8 @@ class EnvDriver(Generic[M]):
 
         self._outlets.observation(observation)
         if self.real_time:
-            box.wait(answered_in_time, max(0.0, now + c.action_timeout_s - time.monotonic()))
+            patience = c.action_timeout_s / ((self._loop.live and c.real_time_factor) or 1.0)
+            box.wait(answered_in_time, max(0.0, now + patience - time.monotonic()))
             word = (
                 box.recent_intervention(time.monotonic(), c.action_timeout_s + 1.0 / c.rate_hz)
                 if c.operator

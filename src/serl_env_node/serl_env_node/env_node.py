@@ -9,13 +9,13 @@ import uuid
 from typing import Any
 
 from rosgraph_msgs.msg import Clock
-from serl_msgs.msg import ControllerState
 from serl_msgs.srv import Reset
 
 from serl_core import codec, contract
 from serl_core.plugins import load
 from serl_core.shell_node import ShellNode, run
 from serl_env_node.config import EnvConfig
+from serl_env_node.controller_trace import last_state
 from serl_env_node.driver import EnvDriver, Outlets
 from serl_env_node.factory import make_environment
 from serl_env_node.step_loop import StepLoop
@@ -38,14 +38,16 @@ class EnvNode(ShellNode):
             parts = {name: part.from_parameters(self.config(part.Config)) for name, part in parts.items()}
         self._environment = make_environment(config, **parts)
         env_id = f"{config.task or config.env_id}-{time.strftime('%Y%m%dT%H%M%S')}-{uuid.uuid4().hex[:6]}"
-        loop = StepLoop(self._environment, env_id)
+        self._loop = loop = StepLoop(self._environment, env_id)
+        self._rate_from = (0, time.monotonic())
         self._spec = loop.spec
         self._description = contract.publisher(self, contract.ENV_DESCRIPTION)
         self._description.publish(codec.to_description(self._spec, env_id))
         observation = contract.publisher(self, contract.OBSERVATION)
         transition = contract.publisher(self, contract.TRANSITION)
         episode = contract.publisher(self, contract.EPISODE)
-        self._clock_publisher = contract.publisher(self, contract.CLOCK)
+        # A live environment's time comes from elsewhere, and so does its /clock where it is simulated.
+        self._clock_publisher = None if loop.live else contract.publisher(self, contract.CLOCK)
         self._controller_state = contract.publisher(self, contract.CONTROLLER_STATE)
         self._driver = EnvDriver(
             loop,
@@ -76,6 +78,7 @@ class EnvNode(ShellNode):
         """Finish the present step; the arm holds."""
         if self._driver is not None and self._thread is not None:
             self._driver.stop()
+            self._environment.halt()
             self._thread.join(timeout=5.0)
             self._thread = None
 
@@ -86,14 +89,20 @@ class EnvNode(ShellNode):
             self._driver = None
 
     def diagnostics(self) -> dict[str, Any]:
-        """Progress and what the environment waits for."""
+        """Progress, rates, the queue of the unacknowledged, and what the environment waits for."""
         if self._driver is None:
             return {}
+        (steps, since), self._rate_from = self._rate_from, (self._loop.sequence, time.monotonic())
         return {
             "episodes": self._driver.episodes,
+            "successes": self._driver.successes,
+            "steps": self._loop.sequence,
+            "step_rate_hz": round((self._loop.sequence - steps) / max(1e-3, self._rate_from[1] - since), 1),
             "unacknowledged": self._driver.unacknowledged,
             "late_steps": self._driver.late_steps,
             "waiting_for": self._driver.waiting_for,
+            "ignored_interventions": self._driver.ignored_interventions,
+            **self._environment.figures(),
         }
 
     def _on_reset(self, request: Reset.Request, response: Reset.Response) -> Reset.Response:
@@ -106,22 +115,12 @@ class EnvNode(ShellNode):
 
     def _publish_step(self, loop: StepLoop) -> None:
         assert loop.observation is not None and loop.last_result is not None
-        stamp = codec.to_time(loop.observation.stamp)
-        self._clock_publisher.publish(Clock(clock=stamp))
-        trace = loop.last_result.trace
-        if not trace:
-            return
-        message = ControllerState(flags=int(trace["flags"][-1]))
-        message.header.stamp = stamp
-        message.header.frame_id = codec.BASE_FRAME
-        for name in ("measured", "commanded", "smoothed", "clipped"):
-            pose = codec.to_pose(trace[f"{name}_position"][-1], trace[f"{name}_quaternion_xyzw"][-1])
-            setattr(message, name, pose)
-        message.error = trace["error"][-1].astype(float)
-        message.wrench = trace["wrench"][-1].astype(float)
-        message.external_wrench = trace["external_wrench"][-1].astype(float)
-        message.joint_torque = trace["torque"][-1].astype(float).tolist()
-        self._controller_state.publish(message)
+        stamp, trace = loop.observation.stamp, loop.last_result.trace
+        if self._clock_publisher is not None:
+            self._clock_publisher.publish(Clock(clock=codec.to_time(stamp)))
+        if trace:
+            state = last_state(trace, stamp, codec.BASE_FRAME)
+            self._controller_state.publish(codec.to_controller_state(state))
 
 
 def main() -> None:

@@ -22,6 +22,8 @@ class GymnasiumEnvironment:
     loop has one (`max_steps`), and it bootstraps.
     """
 
+    live = False
+
     def __init__(self, config: EnvConfig) -> None:
         try:
             self._env = gymnasium.make(config.env_id).unwrapped
@@ -101,6 +103,13 @@ class GymnasiumEnvironment:
             if truncated
             else "",
         )
+
+    def figures(self) -> dict[str, float]:
+        """Return the environment's clock."""
+        return {"env_time_s": round(self._time, 3)}
+
+    def halt(self) -> None:
+        """A step is computed at once: there is nothing to end."""
 
     def close(self) -> None:
         """Close the Gymnasium environment."""

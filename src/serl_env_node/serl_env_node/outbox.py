@@ -27,6 +27,11 @@ class Outbox(Generic[M]):
     def __len__(self) -> int:
         return len(self._items)
 
+    @property
+    def heard(self) -> bool:
+        """Whether a receiver has ever acknowledged anything, be it that nothing has come yet."""
+        return self._epoch is not None
+
     def add(self, sequence: int, item: M) -> None:
         """Remember an item that is being sent; sequences rise by one."""
         self._items.append((sequence, item))

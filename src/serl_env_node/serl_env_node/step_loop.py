@@ -31,9 +31,11 @@ def arbitrate(
         check: Function that returns a valid action or raises SchemaError (`EnvSpec.check_action`).
         observation: The observation to be answered.
         policy: The policy's answer, if one came; an answer to another observation is stale and not executed.
-        intervention: The operator's latest word, if one came.
+        intervention: The operator's latest word, if one came; active without data, it asks to hold.
     """
     if intervention is not None and intervention.active:
+        if len(intervention.data) == 0:
+            return Decision(Source.HOLD, None, f"{intervention.device} in control, its device lost")
         try:
             return Decision(Source.HUMAN, check(intervention.data), intervention.device)  # type: ignore[operator]
         except SchemaError as error:
@@ -58,6 +60,7 @@ class StepLoop:
         self._environment = environment
         self.env_id = env_id
         self.spec = environment.spec
+        self.live = environment.live
         self.sequence = 0
         self.observation: Observation | None = None
         self.last_result: StepResult | None = None

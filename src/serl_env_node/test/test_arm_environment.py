@@ -363,7 +363,13 @@ def test_steps_before_a_reset_are_refused() -> None:
 def test_the_controllers_log_is_handed_on_and_close_lets_go() -> None:
     arm, environment = made()
     environment.reset(0)
-    assert list(environment.step(None).trace) == ["flags"]
+    trace = environment.step(None).trace
+    assert set(trace) == {
+        "flags",
+        "twist",
+        "peak_force",
+    }  # what the log lacks and the state knows comes on top
+    np.testing.assert_array_equal(trace["twist"][-1], arm.state().V_BE)
     environment.close()
     assert arm.closed
 

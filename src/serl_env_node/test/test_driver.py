@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from serl_core.errors import SerlError
 from serl_core.testing.fakes import FakeEnvironment, FakePolicy
 from serl_core.types import (
     Action,
@@ -380,3 +381,123 @@ class TestStopIsPromptWhereverItComes:
         rig.until(lambda: rig.driver.episodes >= 3)
         assert rig.stop() < 2.0
         assert rig.sent[-1].last
+
+
+def make_live(rig: Rig) -> None:
+    """From now on its steps count as having waited for their period already, as hardware does."""
+    rig.loop.live = True
+
+
+class TestLive:
+    """Who waits: the environment, and nobody else."""
+
+    def test_the_period_is_not_waited_for_twice(self, rigs: Callable[..., Rig]) -> None:
+        rig = rigs(real_time_factor=0.001, max_episodes=1)  # a period of 100 s, if the driver waited for it
+        make_live(rig)
+        rig.start().finish()
+        assert [e.end_reason for e in rig.episodes] == ["success"]
+        assert {t.source for t in rig.sent} == {Source.POLICY}
+        assert rig.driver.late_steps == 0
+
+    def test_it_is_in_real_time_whatever_the_factor_says(self, rigs: Callable[..., Rig]) -> None:
+        rig = rigs(max_episodes=1, action_timeout_s=0.001)
+        make_live(rig)
+        rig.answer = silent
+        rig.receive = silent
+        rig.step_limit = 0
+        rig.start()
+        rig.until(lambda: len(rig.sent) >= 5)
+        assert {t.source_detail for t in rig.sent} == {"no action in time"}
+
+    def test_it_does_not_begin_before_a_receiver_spoke(self, rigs: Callable[..., Rig]) -> None:
+        rig = rigs()
+        make_live(rig)
+        rig.thread.start()
+        rig.until(lambda: "receiver" in rig.driver.waiting_for)
+        assert rig.environment.seeds == []
+        rig.acknowledge()
+        rig.until(lambda: len(rig.sent) > 3)
+
+    def test_an_answer_has_its_time_from_the_end_of_the_period_before(self, rigs: Callable[..., Rig]) -> None:
+        rig = rigs(max_episodes=1, action_timeout_s=10.0)
+        make_live(rig)
+        rig.answer = lambda o: threading.Timer(0.02, rig.act, (o,)).start()
+        rig.start().finish()
+        assert {t.source for t in rig.sent} == {Source.POLICY}
+
+    def test_the_patience_is_that_of_a_faster_clock(self, rigs: Callable[..., Rig]) -> None:
+        rig = rigs(real_time_factor=100.0, action_timeout_s=10.0)
+        make_live(rig)
+        rig.answer = silent
+        rig.start()
+        rig.until(lambda: len(rig.sent) >= 3)  # 0.1 s each; 10 s each would be too long
+        assert {t.source for t in rig.sent} == {Source.HOLD}
+
+    def test_a_motion_cut_short_by_a_stop_is_no_failure(self, rigs: Callable[..., Rig]) -> None:
+        rig = rigs()
+        make_live(rig)
+        failures: list[BaseException] = []
+
+        def reset(seed: int | None) -> Any:
+            rig.driver.stop()
+            raise SerlError("halted")
+
+        def run() -> None:
+            try:
+                rig.driver.run()
+            except SerlError as error:
+                failures.append(error)
+
+        rig.environment.reset = reset  # type: ignore[method-assign]
+        rig.thread = threading.Thread(target=run, daemon=True)
+        rig.start().finish()
+        assert failures == []
+
+    def test_an_arm_that_cannot_be_reset_is_one(self, rigs: Callable[..., Rig]) -> None:
+        rig = rigs()
+
+        def reset(seed: int | None) -> Any:
+            raise SerlError("no controller")
+
+        rig.environment.reset = reset  # type: ignore[method-assign]
+        rig.acknowledge()
+        with pytest.raises(SerlError, match="no controller"):
+            rig.driver.run()
+
+
+# Two operators, and one whose device is lost.
+
+
+def say(
+    rig: Rig, who: str, o: Observation, active: bool = True, data: tuple[float, ...] = (0.5, 0.5)
+) -> None:
+    rig.driver.put_intervention(Intervention(who, o.episode_id, o.step, active, np.array(data, np.float32)))
+
+
+def test_the_first_operator_keeps_the_arm(rigs) -> None:
+    rig = rigs(operator=True, max_episodes=1)
+    rig.answer = lambda o: (say(rig, "anna", o), say(rig, "bert", o))
+    rig.start().finish()
+    assert {t.source_detail for t in rig.sent} == {"anna"}
+    assert rig.driver.ignored_interventions > 0
+
+
+def test_an_operator_whose_device_is_lost_holds_the_arm(rigs) -> None:
+    rig = rigs(operator=True)
+    rig.answer = lambda o: (
+        rig.act(o),
+        say(rig, "anna", o, True, ()) if o.step > 2 else say(rig, "anna", o, False, ()),
+    )
+    rig.start()
+    rig.until(lambda: len(rig.sent) >= 8)
+    assert [t.source for t in rig.sent[:8]] == [Source.POLICY] * 3 + [Source.HOLD] * 5
+    assert rig.sent[5].source_detail == "anna in control, its device lost"
+    assert rig.environment.actions[4] is None
+
+
+def test_an_operator_that_died_with_the_arm_is_succeeded(rigs) -> None:
+    rig = rigs(operator=True)
+    rig.answer = lambda o: (rig.act(o), say(rig, "bert" if o.step else "anna", o))
+    rig.start()
+    rig.until(lambda: len(rig.sent) >= 3)
+    assert [t.source_detail for t in rig.sent[:3]] == ["anna", "bert", "bert"]

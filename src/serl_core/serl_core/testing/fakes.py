@@ -57,6 +57,8 @@ class FakeEnvironment:
         closed: Whether `close` was called.
     """
 
+    live = False
+
     def __init__(self, max_steps: int = 20, image_size: int = 0, seed: int = 0) -> None:
         self.spec = fake_spec(max_steps, image_size)
         self.actions: list[np.ndarray | None] = []
@@ -104,6 +106,13 @@ class FakeEnvironment:
             terminated=reached,
             end_reason="success" if reached else "",
         )
+
+    def figures(self) -> dict[str, int]:
+        """Return the number of steps taken."""
+        return {"fake_steps": len(self.actions)}
+
+    def halt(self) -> None:
+        """A step takes no time: there is nothing to end."""
 
     def close(self) -> None:
         """Note that it was closed."""

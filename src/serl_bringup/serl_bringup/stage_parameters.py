@@ -1,0 +1,38 @@
+# Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
+"""What a stage adds to a task's parameters; the same under `./serl` and `ros2 launch`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from serl_bringup.tasks import Task
+
+DEMO_SEED, EVALUATION_SEED = 1_000_003, 2_000_003
+"""Added to the run's seed, so that demonstrations, training and evaluation start from different places."""
+
+
+def for_demonstrations(task: Task, bag: Path, episodes: int, seed: int) -> Task:
+    """Record that many successful episodes of the operator to `bag`; 0: until told to stop."""
+    return (
+        task.with_values("env", policy=False, operator=True, max_successes=episodes, seed=DEMO_SEED + seed)
+        .with_values("operator", seed=DEMO_SEED + seed)
+        .with_values("recorder", bag=str(bag))
+    )
+
+
+def for_training(task: Task, out: Path, demos: Path | None, seed: int, pace: bool) -> Task:
+    """Learn in the run folder `out`; `pace` holds the update-to-data ratio, which real time cannot."""
+    return (
+        task.with_values("env", seed=seed)
+        .with_values("actor", seed=seed)
+        .with_values("learner", out=str(out), demos=str(demos or ""), seed=seed, pace=pace)
+    )
+
+
+def for_evaluation(task: Task, checkpoint: Path, bag: Path, episodes: int, seed: int) -> Task:
+    """Run trials with the mean action of a checkpoint and record them to `bag`."""
+    return (
+        task.with_values("env", max_episodes=episodes, seed=EVALUATION_SEED + seed)
+        .with_values("actor", checkpoint=str(checkpoint), deterministic=True)
+        .with_values("recorder", bag=str(bag))
+    )
