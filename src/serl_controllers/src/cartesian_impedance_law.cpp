@@ -35,13 +35,19 @@ CartesianImpedanceLaw::CartesianImpedanceLaw() noexcept
 
 bool CartesianImpedanceLaw::reset(const RobotState & state) noexcept
 {
+  return reset(state, state.coriolis);
+}
+
+bool CartesianImpedanceLaw::reset(const RobotState & state, const Vector7 & torque) noexcept
+{
   if (!is_good(state)) {return false;}
   active_ = goal_;
   filter_.reset(state.X_BE);
   integral_wrench_.setZero();
   q_nullspace_ = state.q;
   output_ = Output{};
-  output_.torque = saturate_torque(state.coriolis, active_.max_torque);
+  const Vector7 previous = torque.array().isFinite().select(torque, state.coriolis);
+  output_.torque = saturate_torque(previous, active_.max_torque);
   output_.X_BE_commanded = output_.X_BE_smoothed = output_.X_BE_clipped = filter_.pose();
   is_reset_ = true;
   return true;

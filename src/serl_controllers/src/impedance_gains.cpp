@@ -52,6 +52,17 @@ ImpedanceGains ImpedanceGains::precise() noexcept
   return gains;
 }
 
+ImpedanceGains ImpedanceGains::without_spring(const Vector6 & new_damping) const noexcept
+{
+  ImpedanceGains gains = *this;
+  gains.stiffness.setZero();
+  gains.damping = new_damping;
+  gains.integral_gain.setZero();
+  gains.integral_limit.setZero();
+  gains.target_time_constant = 0.0;
+  return gains;
+}
+
 std::string_view ImpedanceGains::validate() const noexcept
 {
   if (!is_non_negative(stiffness)) {return "stiffness must be finite and not negative";}

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -158,8 +159,11 @@ PYBIND11_MODULE(_law, module)
         return law;
       }), py::arg("gains") = ImpedanceGains::compliant(), "Raises ValueError for gains that cannot be used.")
   .def(
-    "reset", &CartesianImpedanceLaw::reset, py::arg("state"),
-    "Start from rest at a measured state; False, and nothing done, if the state is bad.")
+    "reset", [](CartesianImpedanceLaw & law, const RobotState & state, const std::optional<Vector7> & torque) {
+      return torque ? law.reset(state, *torque) : law.reset(state);
+    }, py::arg("state"), py::arg("torque") = py::none(),
+    "Start from rest at a measured state, going on from a torque [Nm] (the Coriolis torque unless given); "
+    "False, and nothing done, if the state is bad.")
   .def(
     "set_gains", &set_gains, py::arg("gains"),
     "Gains to glide to; ValueError, and the old ones kept, if they cannot be used.")

@@ -74,6 +74,15 @@ def test_output_outlives_the_next_update() -> None:
     np.testing.assert_array_equal(first.torque, torque)
 
 
+def test_reset_goes_on_from_a_given_torque() -> None:
+    law, state = CartesianImpedanceLaw(), RobotState()
+    state.coriolis = np.full(7, 0.5)
+    assert law.reset(state)
+    np.testing.assert_array_equal(law.output.torque, state.coriolis)
+    assert law.reset(state, torque=[1.0, -2.0, np.nan, 4.0, 100.0, 6.0, 7.0])
+    np.testing.assert_array_equal(law.output.torque, [1.0, -2.0, 0.5, 4.0, 12.0, 6.0, 7.0])
+
+
 def test_flags_name_what_happened() -> None:
     law, state, command = CartesianImpedanceLaw(), RobotState(), Command()
     assert Flag(law.update(state, command, 1e-3).flags) == Flag.NOT_RESET

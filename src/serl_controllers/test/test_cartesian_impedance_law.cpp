@@ -432,6 +432,34 @@ TEST(Reset, StartsFromTheMeasuredPoseWithTheCoriolisTorque)
   EXPECT_LT(pose_error(law.output().X_BE_smoothed, state.X_BE).norm(), 1e-14);
 }
 
+TEST(Reset, GoesOnFromTheTorqueThatWasCommandedLast)
+{
+  RandomInputs random(13);
+  for (int run = 0; run < 100; ++run) {
+    const RobotState state = random.state(0.1);
+    CartesianImpedanceLaw law;
+    ASSERT_EQ(law.set_gains(ImpedanceGains::compliant()), "");
+    const Vector7 held = random.vector<Vector7>(-11.0, 11.0);
+    ASSERT_TRUE(law.reset(state, held));
+    ASSERT_EQ(law.output().torque, held);
+    const Vector7 next = law.update(state, random.command(), kDt).torque;
+    ASSERT_TRUE(((next - held).cwiseAbs().array() <= law.gains().max_torque_rate.array() * kDt + 1e-12).all());
+  }
+}
+
+TEST(Reset, TakesTheCoriolisTorqueWhereNoneWasCommandedAndStaysWithinMaxTorque)
+{
+  RandomInputs random(14);
+  const RobotState state = random.state(0.1);
+  CartesianImpedanceLaw law;
+  Vector7 held;
+  held << kNan, 1.0, kInfinity, -1e9, 2.0, -kInfinity, 1e9;
+  ASSERT_TRUE(law.reset(state, held));
+  Vector7 expected;
+  expected << state.coriolis[0], 1.0, state.coriolis[2], -87.0, 2.0, state.coriolis[5], 12.0;
+  EXPECT_EQ(law.output().torque, expected);
+}
+
 TEST(Reset, IsRefusedForABadStateAndNeededForTheFirstUpdate)
 {
   CartesianImpedanceLaw law;

@@ -103,5 +103,25 @@ TEST(ImpedanceGains, GlideTowardsAGoal)
   EXPECT_EQ(gains.max_torque_rate, goal.max_torque_rate);
 }
 
+TEST(ImpedanceGains, WithoutSpringPushesWithTheCommandedWrenchAlone)
+{
+  RandomInputs random(3);
+  for (int run = 0; run < 100; ++run) {
+    const Vector6 damping = random.vector<Vector6>(0.0, 10.0);
+    const ImpedanceGains gains = random.gains().without_spring(damping);
+    ASSERT_EQ(gains.validate(), "");
+    CartesianImpedanceLaw law;
+    ASSERT_EQ(law.set_gains(gains), "");
+    const RobotState state = random.state(0.5);
+    ASSERT_TRUE(law.reset(state));
+    Command command = random.command();
+    command.X_BE_target = state.X_BE;
+    const Output & output = law.update(state, command, 1e-3);
+    if ((output.flags & kDampingClamped) != 0) {continue;}
+    const Vector6 expected = command.feed_forward - damping.cwiseProduct(state.J_BE * state.dq);
+    ASSERT_LT((output.wrench - expected).norm(), 1e-9);
+  }
+}
+
 }  // namespace
 }  // namespace serl_controllers

@@ -1,89 +1,17 @@
 // Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
-// No function of the control path takes memory from the heap. malloc itself is replaced, so operator new, Eigen and
-// the C library are all counted.
+// No function of the control path takes memory from the heap.
 #include <gtest/gtest.h>
 
-#include <cstddef>
 #include <cstdlib>
 #include <limits>
 #include <memory>
 
+#include "allocation_counter.hpp"
 #include "random_inputs.hpp"
 #include "serl_controllers/cartesian_impedance_law.hpp"
-
-#ifndef __GLIBC__
-#error "this test replaces malloc in the way of the GNU C library"
-#endif
-
-namespace
-{
-
-thread_local bool counting = false;
-thread_local int allocations = 0;
-
-void count() noexcept
-{
-  if (counting) {++allocations;}
-}
-
-/// Allocations made by the calling thread while `function` runs.
-template<typename Function>
-int count_allocations(Function && function)
-{
-  allocations = 0;
-  counting = true;
-  function();
-  counting = false;
-  return allocations;
-}
-
-}  // namespace
-
-extern "C" {
-
-void * __libc_malloc(std::size_t size);
-void * __libc_calloc(std::size_t number, std::size_t size);
-void * __libc_realloc(void * memory, std::size_t size);
-void * __libc_memalign(std::size_t alignment, std::size_t size);
-
-void * malloc(std::size_t size)
-{
-  count();
-  return __libc_malloc(size);
-}
-
-void * calloc(std::size_t number, std::size_t size)
-{
-  count();
-  return __libc_calloc(number, size);
-}
-
-void * realloc(void * memory, std::size_t size)
-{
-  count();
-  return __libc_realloc(memory, size);
-}
-
-void * memalign(std::size_t alignment, std::size_t size)
-{
-  count();
-  return __libc_memalign(alignment, size);
-}
-
-void * aligned_alloc(std::size_t alignment, std::size_t size)
-{
-  count();
-  return __libc_memalign(alignment, size);
-}
-
-int posix_memalign(void ** memory, std::size_t alignment, std::size_t size)
-{
-  count();
-  *memory = __libc_memalign(alignment, size);
-  return *memory == nullptr ? 12 : 0;  // ENOMEM
-}
-
-}  // extern "C"
+#include "serl_controllers/feed_forward.hpp"
+#include "serl_controllers/joint_motion_law.hpp"
+#include "serl_controllers/target_tracker.hpp"
 
 namespace serl_controllers
 {
@@ -130,6 +58,38 @@ TEST(NoAllocation, OnTheWholeControlPath)
         static_cast<void>(law.set_gains(ImpedanceGains::precise()));
         for (int i = 0; i < 100; ++i) {law.update(state, command, 1e-3);}
         law.reset(bad_state);
+      });
+    ASSERT_EQ(allocated, 0);
+  }
+}
+
+TEST(NoAllocation, OnTheWayOfTargetsWrenchesAndJointMotions)
+{
+  RandomInputs random(2);
+  for (int run = 0; run < 100; ++run) {
+    const Pose target = random.pose(0.2), measured = random.pose(0.2);
+    const Vector6 wrench = random.vector<Vector6>(-10.0, 10.0);
+    const Vector7 q = random.vector<Vector7>(-1.0, 1.0), goal = random.vector<Vector7>(-1.0, 1.0);
+    Vector7 bad = q;
+    bad[0] = std::numeric_limits<double>::quiet_NaN();
+    const int allocated = count_allocations(
+      [&] {
+        TargetTracker tracker;
+        tracker.reset(measured);
+        tracker.follow(target);
+        tracker.refuse(check_target(target, measured, TargetLimits{}), measured);
+        for (int i = 0; i < 100; ++i) {tracker.update(measured, 0.05, 1e-3);}
+        FeedForward feed_forward;
+        feed_forward.set(wrench, true);
+        for (int i = 0; i < 100; ++i) {feed_forward.update(measured.orientation, FeedForwardLimits{}, 1e-3);}
+        JointMotionLaw law;
+        static_cast<void>(law.set_settings(JointMotionSettings{}));
+        law.reset(q, q);
+        static_cast<void>(law.begin(goal, 0.0));
+        for (int i = 0; i < 100; ++i) {law.update(q, Vector7::Zero(), Vector7::Zero(), 1e-3);}
+        law.stop();
+        for (int i = 0; i < 400; ++i) {law.update(law.output().q_reference, q, q, 1e-3);}
+        law.update(bad, q, q, 1e-3);
       });
     ASSERT_EQ(allocated, 0);
   }

@@ -119,6 +119,10 @@ public:
   /// Returns false, and stays as it was, if the state is not finite or its quaternion not of unit length.
   bool reset(const RobotState & state) noexcept;
 
+  /// The same, but with `torque` [Nm] (within max_torque) as the previous one: what another controller commanded
+  /// last, so that taking over from it makes no step. The Coriolis torque stands in where it is not finite.
+  bool reset(const RobotState & state, const Vector7 & torque) noexcept;
+
   /// Gains to glide to. Returns why they were refused (see ImpedanceGains::validate); empty if taken.
   [[nodiscard]] std::string_view set_gains(const ImpedanceGains & gains) noexcept;
 

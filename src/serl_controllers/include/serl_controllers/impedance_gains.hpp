@@ -36,6 +36,10 @@ struct ImpedanceGains
   /// For free space and resets: stiffer in rotation, wider error limits (up to 100 N), so faster and more exact.
   static ImpedanceGains precise() noexcept;
 
+  /// The same without spring and integral, with `new_damping` [N s/m, Nm s/rad]: for a commanded wrench alone
+  /// (HIL-SERL D.2). Smoothing is off, so that the reference stays with a target at the measured pose.
+  ImpedanceGains without_spring(const Vector6 & new_damping) const noexcept;
+
   /// Why these gains cannot be used, or an empty string when they can. Every number must be finite and
   /// within the range stated at its field. The text is static: nothing is allocated.
   std::string_view validate() const noexcept;
