@@ -79,8 +79,10 @@ def pytest(
     state: State, environment: Mapping[str, str], name: str, folder: Path, arguments: list[str], reports: Path
 ) -> Result:
     report = reports / f"{name}.xml"
+    # A sourced distribution brings pytest plugins of its own (launch_testing, ...), made for its own, older pytest.
+    environment = {**environment, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     command = [
-        str(state.python), "-m", "pytest", "-c", str(state.root / "pyproject.toml"),
+        str(state.python), "-m", "pytest", "-p", "pytest_timeout", "-c", str(state.root / "pyproject.toml"),
         "--rootdir", str(state.root),
         f"--junitxml={report}", *arguments,
     ]  # fmt: skip
