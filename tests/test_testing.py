@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 import testing
 from state import State
 
@@ -33,7 +34,9 @@ def plugin(folder: Path) -> Path:
 
 
 def test_plugins_of_a_sourced_distribution_do_not_break_the_tests(state: State, tmp_path: Path) -> None:
-    (tmp_path / "test_small.py").write_text("def test_one():\n    assert True\n\ndef test_two():\n    assert 0\n")
+    (tmp_path / "test_small.py").write_text(
+        "def test_one():\n    assert True\n\ndef test_two():\n    assert 0\n"
+    )
     search = os.pathsep.join([str(plugin(tmp_path / "distribution")), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PYTHONPATH": search}
 
