@@ -34,7 +34,7 @@ def lacking() -> str:
 @pytest.mark.ros_installation
 @pytest.mark.skipif(bool(lacking()), reason=f"needs a ROS 2 installation, not found: {lacking()}")
 def test_the_simulated_bringup() -> None:
-    file = Path(__file__).with_name("launch_mujoco_test.py")
+    file = Path(__file__).with_name("mujoco_bringup_case.py")
     done = subprocess.run(
         [sys.executable, "-m", "launch_testing.launch_test", str(file)],
         capture_output=True,

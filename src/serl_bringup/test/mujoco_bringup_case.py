@@ -1,7 +1,7 @@
 # Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
 """The simulated bringup as a user launches it: controllers active, 1 kHz held, episodes, bags that can be read.
 
-Run by `test_launch_mujoco.py`, or by hand: `launch_test launch_mujoco_test.py`.
+Run by `test_launch_mujoco.py`, or by hand: `launch_test mujoco_bringup_case.py`.
 """
 
 from __future__ import annotations
