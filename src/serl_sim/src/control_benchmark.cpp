@@ -24,6 +24,7 @@
 #include <utility>
 #include <vector>
 
+#include "ament_index_cpp/get_package_prefix.hpp"
 #include "controller_manager/controller_manager.hpp"
 #include "controller_manager_msgs/srv/switch_controller.hpp"
 #include "rclcpp/rclcpp.hpp"
@@ -53,8 +54,9 @@ struct Options
 {
   std::string hardware = "mujoco", json;
   double seconds = 60.0;
-  std::filesystem::path folder = std::filesystem::canonical("/proc/self/exe").parent_path();
-  std::filesystem::path controllers = folder / "../../share/serl_sim/config/control_benchmark.yaml";
+  // By the index, since the executable may be a link out of the install folder.
+  std::filesystem::path prefix = ament_index_cpp::get_package_prefix("serl_sim");
+  std::filesystem::path controllers = prefix / "share/serl_sim/config/control_benchmark.yaml";
 };
 
 Options parse(int argc, char ** argv)
@@ -114,10 +116,10 @@ public:
   std::filesystem::path path;
 };
 
-/// URDF of the hardware, by the command `describe` beside this one.
+/// URDF of the hardware, by the command `describe`.
 std::string describe(const Options & options, const std::filesystem::path & out)
 {
-  const std::string command = "'" + (options.folder / "describe").string() + "' pcb_insertion --hardware '" +
+  const std::string command = "'" + (options.prefix / "lib/serl_sim/describe").string() + "' pcb_insertion --hardware '" +
                               options.hardware + "' --out '" + out.string() + "' > /dev/null";
   if (std::system(command.c_str()) != 0) {
     throw std::runtime_error("the robot could not be described");
