@@ -18,6 +18,8 @@ setup(
     entry_points={
         "console_scripts": [
             "actor_node = serl_actor.actor_node:main",
+            "intervention_node = serl_actor.intervention_node:main",
+            "intervention_self_test = serl_actor.intervention.self_test:main",
             "operator_node = serl_actor.operator_node:main",
         ]
     },

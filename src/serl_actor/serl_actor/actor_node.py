@@ -34,11 +34,14 @@ class ActorNode(ShellNode):
         """Load the checkpoint named by the parameters, or listen for the learner's weights."""
         config = self.config(ActorConfig)
         self._rng = None if config.deterministic else np.random.default_rng(config.seed)
+        self._resnet10_weights = config.resnet10_weights
         self._from_checkpoint = bool(config.checkpoint)
         if self._from_checkpoint:
             from serl_learner.checkpoint import load_policy
 
-            self._waiting = load_policy(config.checkpoint).weights
+            loaded = load_policy(config.checkpoint)
+            self._waiting = loaded.weights
+            self._resnet10_weights = loaded.backbone_file
         else:
             contract.subscription(self, contract.POLICY, lambda m: self._on_weights(codec.from_weights(m)))
         self._actions = contract.publisher(self, contract.ACTION)
@@ -74,7 +77,10 @@ class ActorNode(ShellNode):
         spec = codec.from_description(message)
         self._spec = spec
         self._answer = None  # another environment counts its steps from 0 again
-        self._slot = WeightSlot(lambda weights: PolicyRunner(spec, weights), self._on_refused)
+        resnet10_weights = self._resnet10_weights
+        self._slot = WeightSlot(
+            lambda weights: PolicyRunner(spec, weights, resnet10_weights), self._on_refused
+        )
         if self._waiting is not None:
             self._slot.put(self._waiting)
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
-"""Parameters of the actor and the operator node."""
+"""Parameters of the actor."""
 
 from __future__ import annotations
 
@@ -15,13 +15,8 @@ class ActorConfig:
     checkpoint: str = parameter(
         "", "run or checkpoint folder to act from; empty: weights come from the learner"
     )
+    resnet10_weights: str = parameter(
+        "", "file of the ResNet-10 that the learner uses, for policies that read cameras through it"
+    )
     deterministic: bool = parameter(False, "act with the mean action (evaluation) instead of a sample")
     seed: int = parameter(0, "seed of the action samples", 0, 2**31 - 1)
-
-
-@dataclass(frozen=True)
-class OperatorConfig:
-    """Settings of the scripted operator; names are ROS parameter names."""
-
-    expert: str = parameter("", "scripted expert as module:Class, e.g. serl_sim.experts:PcbInsertionExpert")
-    seed: int = parameter(0, "seed of the expert's noise and pauses", 0, 2**31 - 1)

@@ -3,34 +3,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
-from serl_core.errors import SchemaError
 from serl_core.specs import EnvSpec
 from serl_core.types import Action, Observation, PolicyWeights
 from serl_learner.actor_network import ActorNetwork
-from serl_learner.weights import decode
+from serl_learner.vision.backbone_file import load_backbone
+from serl_learner.weights import unpack
 
 
 class PolicyRunner:
     """One version of a policy for one environment; made off the acting thread, then only read.
 
+    Policies of state vectors run in NumPy, those that read cameras in JAX, which is imported for them only.
+
     Args:
         spec: The environment that will be acted in.
         weights: Checked against the spec; SchemaError if they are of another schema or network, or damaged.
+        resnet10_weights: File of the frozen backbone, where the policy has one; see `load_backbone`.
     """
 
-    def __init__(self, spec: EnvSpec, weights: PolicyWeights) -> None:
-        if spec.images:
-            raise SchemaError(
-                f"task {spec.task} has images, which this policy cannot read yet: use obs=state"
-            )
-        self._spec = spec
-        self._network: ActorNetwork = decode(weights, spec)
+    def __init__(self, spec: EnvSpec, weights: PolicyWeights, resnet10_weights: str = "") -> None:
         self.version = weights.version
+        config, leaves = unpack(weights, spec)
+        self._arguments: Callable[[Observation], tuple]
+        if config.vision is None:
+            self._network: Any = ActorNetwork(config, leaves)
+            self._arguments = lambda seen: (spec.policy_vector(seen.state),)
+        else:
+            from serl_learner.vision.image_actor import ImageActor
+
+            backbone = load_backbone(resnet10_weights) if config.vision.backbone else None
+            self._network = ImageActor(config, leaves, backbone)
+            self._arguments = lambda seen: (spec.policy_vector(seen.state), seen.images)
 
     def act(self, observation: Observation, rng: np.random.Generator | None) -> Action:
         """Return a sampled action, or the mean action where `rng` is None."""
-        state = self._spec.policy_vector(observation.state)
-        data = self._network.mean(state) if rng is None else self._network.sample(state, rng)
+        arguments = self._arguments(observation)
+        data = self._network.mean(*arguments) if rng is None else self._network.sample(*arguments, rng)
         return Action(observation.episode_id, observation.step, self.version, data)

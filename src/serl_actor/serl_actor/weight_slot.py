@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from serl_core.errors import SchemaError
+from serl_core.errors import SerlError
 from serl_core.types import PolicyWeights
 
 P = TypeVar("P")
@@ -17,7 +17,7 @@ class WeightSlot(Generic[P]):
     """Turns arriving weights into a policy in a thread of its own; `take` never waits.
 
     Args:
-        build: Makes a policy of weights; raises SchemaError for weights of another network.
+        build: Makes a policy of weights; raises SerlError for weights that it cannot use.
         refused: Called with the reason when weights are refused; the present policy stays.
     """
 
@@ -63,6 +63,4 @@ class WeightSlot(Generic[P]):
                 self._ready = self._build(weights)
             except Exception as error:
                 self.rejected += 1
-                self._refused(
-                    str(error) if isinstance(error, SchemaError) else f"unusable weights: {error!r}"
-                )
+                self._refused(str(error) if isinstance(error, SerlError) else f"unusable weights: {error!r}")

@@ -65,7 +65,7 @@ class EnvSpec:
         images: Cameras, in wire order; empty for state observations.
         action_size: Number of elements of an action; every element lies in [-1, 1].
         action_unit: What an action means, e.g. "twist in tcp frame, scaled by 0.01 m, 0.05 rad".
-        policy_keys: State keys that the policy reads; the rest is only recorded.
+        policy_keys: State arrays and cameras that the policy reads; the rest is only recorded.
         step_seconds: Duration of one step on the environment's clock [s].
         max_steps: Steps until an episode times out.
     """

@@ -1,8 +1,9 @@
 # Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
 """The policy network as data and as a NumPy forward pass, for whoever acts without learning.
 
-One observation at a time is too little work for a compiler to be worth its dispatch: the NumPy pass
+One state vector at a time is too little work for a compiler to be worth its dispatch: the NumPy pass
 answers in tens of microseconds and keeps JAX out of the actor's process. `networks.actor` is the same in JAX.
+Policies that read cameras act through `vision.image_actor`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import numpy as np
 
 from serl_core.errors import SchemaError
 from serl_core.specs import EnvSpec
+from serl_learner.gripper import choices, insert
+from serl_learner.vision.config import VisionConfig
 
 LAYER_NORM_EPSILON = 1e-6
 
@@ -26,11 +29,13 @@ class ActorConfig:
     """Shape of a tanh-squashed Gaussian policy; equal configs have exchangeable weights.
 
     Attributes:
-        state_size, action_size: Length of the scaled state vector and of the action.
+        state_size, action_size: Length of the scaled state vector and of the action's continuous part.
         hidden_sizes: Units of the hidden layers.
         activation: "tanh", "relu" or "silu".
         layer_norm: Whether hidden layers normalise before the activation.
         std_min, std_max: Bounds of the standard deviation before squashing.
+        vision: Shape of the image encoder; None for a policy that reads no camera.
+        grippers: Places of the action whose commands a grasp critic chooses, see `gripper`.
     """
 
     state_size: int
@@ -40,33 +45,62 @@ class ActorConfig:
     layer_norm: bool = True
     std_min: float = 1e-5
     std_max: float = 5.0
+    vision: VisionConfig | None = None
+    grippers: tuple[int, ...] = ()
+
+    @property
+    def input_size(self) -> int:
+        """Length of what the hidden layers read: the state vector, or the cameras' latents and its encoding."""
+        return self.state_size if self.vision is None else self.vision.latent_size + self.vision.proprio
 
     def leaf_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shape of every parameter by name."""
+        """Return the shape of every parameter by name; a frozen backbone's are not among them."""
         shapes: dict[str, tuple[int, ...]] = {}
-        width = self.state_size
+        if self.vision is not None:
+            shapes.update(self.vision.leaf_shapes())
+            shapes["proprio/kernel"] = (self.state_size, self.vision.proprio)
+            for name in ("bias", "scale", "offset"):
+                shapes[f"proprio/{name}"] = (self.vision.proprio,)
+        heads = {"mean": self.action_size, "log_std": self.action_size}
+        shapes.update(self._mlp_shapes("", heads))
+        if self.grippers:
+            proprio = {
+                f"grasp/{name}": shape for name, shape in shapes.items() if name.startswith("proprio/")
+            }
+            shapes.update({**proprio, **self._mlp_shapes("grasp/", {"values": choices(self.grippers)})})
+        return shapes
+
+    def _mlp_shapes(self, prefix: str, heads: dict[str, int]) -> dict[str, tuple[int, ...]]:
+        shapes: dict[str, tuple[int, ...]] = {}
+        width = self.input_size
         for i, units in enumerate(self.hidden_sizes):
-            shapes[f"hidden_{i}/kernel"] = (width, units)
-            shapes[f"hidden_{i}/bias"] = (units,)
-            if self.layer_norm:
-                shapes[f"hidden_{i}/scale"] = (units,)
-                shapes[f"hidden_{i}/offset"] = (units,)
+            shapes[f"{prefix}hidden_{i}/kernel"] = (width, units)
+            for name in ("bias", "scale", "offset") if self.layer_norm else ("bias",):
+                shapes[f"{prefix}hidden_{i}/{name}"] = (units,)
             width = units
-        for head in ("mean", "log_std"):
-            shapes[f"{head}/kernel"] = (width, self.action_size)
-            shapes[f"{head}/bias"] = (self.action_size,)
+        for head, units in heads.items():
+            shapes[f"{prefix}{head}/kernel"] = (width, units)
+            shapes[f"{prefix}{head}/bias"] = (units,)
         return shapes
 
     def to_json(self) -> str:
         """Serialise, for checkpoints."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+        fields = dataclasses.asdict(self)
+        for name in ("vision", "grippers"):
+            if not fields[name]:
+                del fields[name]
+        return json.dumps(fields, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> ActorConfig:
         """Read what `to_json` wrote; SchemaError if it is not such a text."""
         try:
             fields = json.loads(text)
-            return cls(**{**fields, "hidden_sizes": tuple(fields["hidden_sizes"])})
+            fields["hidden_sizes"] = tuple(fields["hidden_sizes"])
+            fields["grippers"] = tuple(fields.get("grippers", ()))
+            if "vision" in fields:
+                fields["vision"] = VisionConfig.from_fields(fields["vision"])
+            return cls(**fields)
         except (ValueError, KeyError, TypeError) as error:
             raise SchemaError(f"not an actor network description: {error}") from error
 
@@ -98,6 +132,8 @@ class ActorNetwork:
     """
 
     def __init__(self, config: ActorConfig, leaves: dict[str, np.ndarray]) -> None:
+        if config.vision is not None:
+            raise SchemaError("this policy reads cameras: ImageActor runs it")
         check_leaves(leaves, config)
         self.config = config
         self._leaves = {name: np.asarray(leaf, np.float32) for name, leaf in leaves.items()}
@@ -109,7 +145,7 @@ class ActorNetwork:
 
     def mean(self, state: np.ndarray) -> np.ndarray:
         """Return the squashed mean, float32 (..., action_size) in [-1, 1], for `state` (..., state_size)."""
-        return np.tanh(self._mean(self._hidden(state)))
+        return self._whole(state, np.tanh(self._mean(self._hidden(state))))
 
     def sample(self, state: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return a random action, float32 (..., action_size) in [-1, 1], for `state` (..., state_size)."""
@@ -118,23 +154,30 @@ class ActorNetwork:
         log_std = hidden @ self._leaves["log_std/kernel"] + self._leaves["log_std/bias"]
         std = np.exp(np.clip(log_std, np.log(self.config.std_min), np.log(self.config.std_max)))
         noise = rng.standard_normal(mean.shape, np.float32)
-        return np.tanh(mean + std * noise).astype(np.float32)
+        return self._whole(state, np.tanh(mean + std * noise).astype(np.float32))
+
+    def _whole(self, state: np.ndarray, continuous: np.ndarray) -> np.ndarray:
+        if not self.config.grippers:
+            return continuous
+        hidden = self._hidden(state, "grasp/")
+        values = hidden @ self._leaves["grasp/values/kernel"] + self._leaves["grasp/values/bias"]
+        return insert(continuous, values.argmax(-1), self.config.grippers)
 
     def _mean(self, hidden: np.ndarray) -> np.ndarray:
         return hidden @ self._leaves["mean/kernel"] + self._leaves["mean/bias"]
 
-    def _hidden(self, state: np.ndarray) -> np.ndarray:
+    def _hidden(self, state: np.ndarray, network: str = "") -> np.ndarray:
         hidden = np.asarray(state, np.float32)
         if hidden.shape[-1:] != (self.config.state_size,):
             raise SchemaError(f"state: expected {self.config.state_size} numbers, got shape {hidden.shape}")
         leaves = self._leaves
         for i in range(len(self.config.hidden_sizes)):
-            hidden = hidden @ leaves[f"hidden_{i}/kernel"] + leaves[f"hidden_{i}/bias"]
+            hidden = hidden @ leaves[f"{network}hidden_{i}/kernel"] + leaves[f"{network}hidden_{i}/bias"]
             if self.config.layer_norm:
                 centred = hidden - hidden.mean(-1, keepdims=True)
                 variance = np.mean(centred * centred, -1, keepdims=True)
                 hidden = centred / np.sqrt(variance + np.float32(LAYER_NORM_EPSILON))
-                hidden = hidden * leaves[f"hidden_{i}/scale"] + leaves[f"hidden_{i}/offset"]
+                hidden = hidden * leaves[f"{network}hidden_{i}/scale"] + leaves[f"{network}hidden_{i}/offset"]
             hidden = _ACTIVATIONS[self.config.activation](hidden)
         return hidden
 

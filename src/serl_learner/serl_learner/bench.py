@@ -1,8 +1,10 @@
 # Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
-"""How fast the learner learns: critic gradient steps per second, beside a plain implementation."""
+"""How fast the learner learns: gradient steps per second, from state vectors and from cameras."""
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import os
 import time
 from collections.abc import Callable
@@ -15,10 +17,16 @@ import numpy as np
 import optax
 
 from serl_core.specs import ArraySpec, EnvSpec
+from serl_core.types import Source
 from serl_learner import networks
 from serl_learner.actor_network import ActorNetwork
 from serl_learner.agents import rlpd
 from serl_learner.agents.config import RLPDConfig
+from serl_learner.replay.joiner import Frame, Row
+from serl_learner.replay.ring_buffer import RingBuffer
+from serl_learner.vision.backbone_file import leaf_shapes, make_backbone
+from serl_learner.vision.feature_cache import FeatureCache
+from serl_learner.vision.image_actor import ImageActor
 
 STATE_SIZE = 30
 ACTION_SIZE = 6
@@ -38,20 +46,11 @@ def benchmark_learner(seconds: float, config: RLPDConfig | None = None) -> dict[
         Rates [1/s], medians [ms], the ratio of the two, and the latency of one action in NumPy [us].
     """
     config = config or RLPDConfig()
-    spec = EnvSpec(
-        task="bench",
-        state=(ArraySpec("state", (STATE_SIZE,)),),
-        images=(),
-        action_size=ACTION_SIZE,
-        action_unit="",
-        policy_keys=("state",),
-        step_seconds=0.1,
-        max_steps=100,
-    )
+    spec = _spec()
     batches = _batches(config)
-    ours = _Timed(partial(rlpd.update, config), rlpd.init(config, spec, 0), batches)
+    ours = _Timed(partial(rlpd.update, config), rlpd.init(config, spec, 0), lambda: batches)
     plain = _Timed(
-        jax.jit(partial(_plain_update, config), donate_argnums=0), rlpd.init(config, spec, 0), batches
+        jax.jit(partial(_plain_update, config), donate_argnums=0), rlpd.init(config, spec, 0), lambda: batches
     )
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(ours.seconds) < 3:
@@ -72,12 +71,132 @@ def benchmark_learner(seconds: float, config: RLPDConfig | None = None) -> dict[
     }
 
 
-class _Timed:
-    """An update function with its state, run and timed once per call; compiled beforehand."""
+def benchmark_images(
+    seconds: float,
+    config: RLPDConfig | None = None,
+    side: int = 128,
+    filters: tuple[int, ...] = (64, 128, 256, 512),
+) -> dict[str, Any]:
+    """Measure RLPD from two cameras through a frozen ResNet-10, features computed per sample and cached per frame.
 
-    def __init__(self, update: Callable, state: rlpd.TrainState, batches: dict[str, np.ndarray]) -> None:
+    An update is the draw from replay, `utd_ratio` critic updates and one of the actor. Weights are random, which
+    costs the same. Both ways run in turns, the slow one as often as time allows, once at least.
+
+    Args:
+        seconds: Time to measure for, compilation excluded.
+        config: Other settings than batch 64 and one critic update per actor's.
+        side: Of the square images [pixels].
+        filters: Of the ResNet's four stages.
+
+    Returns:
+        Medians [ms] of an update either way and their ratio; of the features of one frame of both cameras, all its
+        shifts; and of an action, from images in memory, with its 99th percentile.
+    """
+    config = dataclasses.replace(config or RLPDConfig(batch_size=64, utd_ratio=1), encoder="resnet10")
+    rng = np.random.default_rng(0)
+    cameras = tuple(ArraySpec(name, (side, side, 3), "uint8") for name in ("wrist_1", "wrist_2"))
+    spec = dataclasses.replace(
+        _spec(), images=cameras, policy_keys=("state", *(camera.name for camera in cameras))
+    )
+    leaves = {
+        name: rng.normal(0, 0.05, shape).astype(np.float32) for name, shape in leaf_shapes(filters).items()
+    }
+    backbone = make_backbone(leaves, "bench")
+    vision_config = config.vision_config(spec, backbone)
+    assert vision_config is not None
+    cache = FeatureCache(config, vision_config, backbone, seed=0)
+    rows = _rows(spec, rng)
+    buffers = {
+        "per_sample": (RingBuffer(spec, len(rows)), rows),
+        "cached": (RingBuffer(spec, len(rows), features=cache.shapes), cache.encode(rows)),
+    }
+    timed = {}
+    frozen = jax.device_put(backbone.leaves)
+    for name, (buffer, held) in buffers.items():
+        for row in held:
+            buffer.insert(row)
+        draw = partial(buffer.sample, (config.utd_ratio, config.batch_size), rng)
+        update = partial(rlpd.update, config)
+        timed[name] = _Timed(
+            lambda state, batch, update=update: update(state, batch, frozen),
+            rlpd.init(config, spec, 0, backbone),
+            draw,
+        )
+    state = timed["cached"].state
+    actor = ImageActor(
+        config.actor_config(STATE_SIZE, ACTION_SIZE, vision_config), rlpd.actor_leaves(state), backbone
+    )
+    observed = (rows[0].frame.state, rows[0].frame.images, rng)
+    unseen = (dataclasses.replace(rows[0], episode=("bench", i)) for i in itertools.count(1))
+    cost = {"features": _repeat(lambda: cache.encode([next(unseen)]), 10)}
+    cost["action"] = _repeat(lambda: actor.sample(*observed), 200)
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or len(timed["per_sample"].seconds) < 1:
+        timed["per_sample"].run()
+        for _ in range(10):
+            timed["cached"].run()
+    per_sample, cached = (1e3 * float(np.median(timed[name].seconds)) for name in ("per_sample", "cached"))
+    return {
+        "update_ms_per_sample": per_sample,
+        "update_ms_cached": cached,
+        "speedup_of_cache": per_sample / cached,
+        "features_ms_per_frame": 0.5e3 * float(np.median(cost["features"])),  # a row alone has two
+        "action_ms": 1e3 * float(np.median(cost["action"])),
+        "action_ms_p99": 1e3 * float(np.quantile(cost["action"], 0.99)),
+        "batch_size": config.batch_size,
+        "utd_ratio": config.utd_ratio,
+        "ensemble_size": config.ensemble_size,
+        "shifts": config.feature_shifts,
+        "cores": os.cpu_count(),
+    }
+
+
+def _spec() -> EnvSpec:
+    return EnvSpec(
+        task="bench",
+        state=(ArraySpec("state", (STATE_SIZE,)),),
+        images=(),
+        action_size=ACTION_SIZE,
+        action_unit="",
+        policy_keys=("state",),
+        step_seconds=0.1,
+        max_steps=100,
+    )
+
+
+def _rows(spec: EnvSpec, rng: np.random.Generator, length: int = 32) -> list[Row]:
+    """An episode of noise."""
+
+    def frame() -> Frame:
+        images = {camera.name: rng.integers(0, 256, camera.shape, np.uint8) for camera in spec.images}
+        return Frame(rng.standard_normal(STATE_SIZE).astype(np.float32), images)
+
+    frames = [frame() for _ in range(length + 1)]
+    action = np.zeros(ACTION_SIZE, np.float32)
+    return [
+        Row(("bench", 0), step, frames[step], action, 0.0, 1.0, frames[step + 1], Source.POLICY)
+        for step in range(length)
+    ]
+
+
+def _repeat(call: Callable[[], Any], times: int) -> list[float]:
+    call()
+    seconds = []
+    for _ in range(times):
+        start = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+class _Timed:
+    """An update function with its state and its draw of batches, timed together; compiled beforehand."""
+
+    def __init__(
+        self, update: Callable, state: rlpd.TrainState, draw: Callable[[], dict[str, np.ndarray]]
+    ) -> None:
         self._update = update
-        self._batches = batches
+        self._draw = draw
         self.state = state
         self.seconds: list[float] = []
         self.run()
@@ -85,7 +204,7 @@ class _Timed:
 
     def run(self) -> None:
         start = time.perf_counter()
-        self.state, _ = jax.block_until_ready(self._update(self.state, self._batches))
+        self.state, _ = jax.block_until_ready(self._update(self.state, self._draw()))
         self.seconds.append(time.perf_counter() - start)
 
 
@@ -107,12 +226,7 @@ def _batches(config: RLPDConfig) -> dict[str, np.ndarray]:
 def _action_microseconds(config: RLPDConfig, leaves: dict[str, np.ndarray]) -> float:
     network = ActorNetwork(config.actor_config(STATE_SIZE, ACTION_SIZE), leaves)
     state, rng = np.zeros(STATE_SIZE, np.float32), np.random.default_rng(0)
-    seconds = []
-    for _ in range(500):
-        start = time.perf_counter()
-        network.sample(state, rng)
-        seconds.append(time.perf_counter() - start)
-    return 1e6 * float(np.median(seconds))
+    return 1e6 * float(np.median(_repeat(lambda: network.sample(state, rng), 500)))
 
 
 def _plain_update(config: RLPDConfig, state: rlpd.TrainState, batches: dict) -> tuple[rlpd.TrainState, Any]:
@@ -136,7 +250,7 @@ def _plain_update(config: RLPDConfig, state: rlpd.TrainState, batches: dict) -> 
             predicted = values(critic, batch["state"], batch["action"])
             return jnp.mean((predicted - jnp.broadcast_to(target, predicted.shape)) ** 2)
 
-        updates, critic_opt = optimizer.update(jax.grad(loss)(state.critic), state.critic_opt)
+        (updates, _), critic_opt = optimizer.update((jax.grad(loss)(state.critic), {}), state.critic_opt)
         critic = optax.apply_updates(state.critic, updates)
         target_critic = optax.incremental_update(critic, state.target_critic, config.tau)
         return state._replace(

@@ -3,6 +3,7 @@
 
     RUN/checkpoints/STEP/policy/policy.safetensors   weights, with the network's shape
     RUN/checkpoints/STEP/policy/metadata.json        task, environment, fingerprint, counters, settings
+    RUN/checkpoints/STEP/policy/backbone.safetensors frozen weights, where the policy reads cameras through some
     RUN/checkpoints/STEP/learner/                    everything else that training goes on from (Orbax)
 
 A folder STEP appears by renaming when it is complete; anything else in `checkpoints` is not a checkpoint.
@@ -20,22 +21,34 @@ from typing import Any, NamedTuple
 from serl_core.errors import SchemaError
 from serl_core.specs import EnvSpec, env_spec_from_json, env_spec_to_json
 from serl_core.types import PolicyWeights
+from serl_learner.vision.backbone_file import Backbone, backbone_bytes
 
 CHECKPOINTS = "checkpoints"
 POLICY = "policy"
 _WEIGHTS_FILE = "policy.safetensors"
 _METADATA_FILE = "metadata.json"
+_BACKBONE_FILE = "backbone.safetensors"
 
 
 class LoadedPolicy(NamedTuple):
-    """A policy as found in a checkpoint: weights, the environment that they act in, all metadata."""
+    """A policy as found in a checkpoint.
+
+    Attributes:
+        weights: The policy.
+        spec: The environment that it acts in.
+        metadata: Everything that was saved beside.
+        backbone_file: Path of its frozen weights; empty where it has none.
+    """
 
     weights: PolicyWeights
     spec: EnvSpec
     metadata: dict[str, Any]
+    backbone_file: str = ""
 
 
-def policy_files(weights: PolicyWeights, spec: EnvSpec, metadata: dict[str, Any]) -> dict[str, bytes]:
+def policy_files(
+    weights: PolicyWeights, spec: EnvSpec, metadata: dict[str, Any], backbone: Backbone | None = None
+) -> dict[str, bytes]:
     """Return the files of a checkpoint's policy folder by name; `metadata` must fit into JSON."""
     facts = {
         **metadata,
@@ -46,24 +59,30 @@ def policy_files(weights: PolicyWeights, spec: EnvSpec, metadata: dict[str, Any]
         "stamp": weights.stamp,
         "env_spec": env_spec_to_json(spec),
     }
-    return {_WEIGHTS_FILE: bytes(weights.data), _METADATA_FILE: json.dumps(facts, indent=1).encode()}
+    files = {_WEIGHTS_FILE: bytes(weights.data), _METADATA_FILE: json.dumps(facts, indent=1).encode()}
+    return files if backbone is None else {**files, _BACKBONE_FILE: backbone_bytes(backbone)}
 
 
 def save_policy(
-    run: Path, step: int, weights: PolicyWeights, spec: EnvSpec, metadata: dict[str, Any]
+    run: Path,
+    step: int,
+    weights: PolicyWeights,
+    spec: EnvSpec,
+    metadata: dict[str, Any],
+    backbone: Backbone | None = None,
 ) -> Path:
     """Write a checkpoint of a policy alone, atomically; return its folder.
 
     Args:
         run: Run folder; `checkpoints` is made in it.
         step: Number of the checkpoint; one of that number is replaced.
-        weights, spec, metadata: See `policy_files`.
+        weights, spec, metadata, backbone: See `policy_files`.
     """
     target = Path(run) / CHECKPOINTS / str(step)
     partial = target.with_name(f"{step}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     (partial / POLICY).mkdir(parents=True)
-    for name, data in policy_files(weights, spec, metadata).items():
+    for name, data in policy_files(weights, spec, metadata, backbone).items():
         with open(partial / POLICY / name, "wb") as file:
             file.write(data)
             file.flush()
@@ -97,7 +116,8 @@ def load_policy(path: str | Path) -> LoadedPolicy:
         raise SchemaError(f"{folder.parent} is not a readable checkpoint: {error}") from error
     if hashlib.sha256(data).hexdigest() != weights.checksum:
         raise SchemaError(f"{folder.parent} is damaged: the checksum of its policy differs")
-    return LoadedPolicy(weights, spec, metadata)
+    backbone = folder / _BACKBONE_FILE
+    return LoadedPolicy(weights, spec, metadata, str(backbone) if backbone.exists() else "")
 
 
 def has_checkpoint(path: str | Path) -> bool:

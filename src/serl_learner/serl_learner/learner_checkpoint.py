@@ -17,11 +17,16 @@ from serl_core.errors import SchemaError, SerlError
 from serl_core.specs import EnvSpec
 from serl_core.types import PolicyWeights
 from serl_learner import checkpoint
+from serl_learner.actor_network import fingerprint
 from serl_learner.agents.config import RLPDConfig
 from serl_learner.agents.rlpd import TrainState
+from serl_learner.vision.backbone_file import Backbone
 
 _LEARNER = "learner"
-_SHAPING = ("hidden_sizes", "ensemble_size", "critic_layer_norm", "actor_layer_norm", "activation")
+_SHAPING = (
+    "hidden_sizes", "ensemble_size", "critic_layer_norm", "actor_layer_norm", "activation", "privileged_keys",
+    "gripper_indices",
+)  # fmt: skip
 
 
 class _FilesHandler(ocp.CheckpointHandler):
@@ -62,6 +67,7 @@ class LearnerCheckpoints:
         weights: PolicyWeights,
         spec: EnvSpec,
         metadata: dict[str, Any],
+        backbone: Backbone | None = None,
     ) -> None:
         """Begin a save and return; `wait` for its end. A step that is saved already is left as it is.
 
@@ -69,13 +75,14 @@ class LearnerCheckpoints:
             step: Number of the checkpoint.
             state: Copied before the call returns.
             config: The agent's settings.
-            weights, spec, metadata: For the policy part, see `checkpoint.policy_files`.
+            weights, spec, metadata, backbone: For the policy part, see `checkpoint.policy_files`.
         """
         if step in self._manager.all_steps():
             return
         # The next update reuses the state's buffers while Orbax still writes.
         copy = jax.tree.map(np.array, state)
-        files = checkpoint.policy_files(weights, spec, {**metadata, "agent": dataclasses.asdict(config)})
+        facts = {**metadata, "agent": dataclasses.asdict(config)}
+        files = checkpoint.policy_files(weights, spec, facts, backbone)
         items = {_LEARNER: ocp.args.StandardSave(copy), checkpoint.POLICY: _FilesSave(files)}
         with self._named_errors():
             self._manager.save(step, args=ocp.args.Composite(**items))
@@ -126,11 +133,15 @@ def restore(
     agent = loaded.metadata.get("agent", {})
     for name in (*_SHAPING, "max_grad_norm"):
         now = getattr(config, name)
-        then = agent.get(name)
+        then = agent.get(name, getattr(RLPDConfig, name))
         then = tuple(then) if isinstance(then, list) else then
         same = bool(then) == bool(now) if name == "max_grad_norm" else then == now
         if not same:
             raise SchemaError(f"{folder} is a checkpoint of another network: {name} was {then}, now {now}")
+    vision_config = config.vision_config(spec, config.backbone(spec))
+    actor_config = config.actor_config(spec.policy_state_size, spec.action_size, vision_config)
+    if loaded.weights.fingerprint != fingerprint(spec, actor_config):
+        raise SchemaError(f"{folder} is a checkpoint of another image encoder, or of other frozen weights")
     try:
         with ocp.StandardCheckpointer() as checkpointer:
             state = checkpointer.restore((folder / _LEARNER).absolute(), template)

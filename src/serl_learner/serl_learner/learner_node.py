@@ -170,6 +170,8 @@ class LearnerNode(ShellNode):
         if self._config.demos:
             fill_demos(loop, Path(self._config.demos))
         known = resume_run(loop, out)
+        if loop.critic_updates == 0:
+            loop.pretrain()
         loop.warm_up()
         self._loop = loop
         self._publish_policy(loop)

@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 
 from serl_learner.actor_network import LAYER_NORM_EPSILON, ActorConfig
+from serl_learner.gripper import choices
+from serl_learner.vision.config import VisionConfig
 
 Params = dict[str, jax.Array]
 
@@ -35,24 +37,48 @@ def _hidden_params(key: jax.Array, sizes: tuple[int, ...], layer_norm: bool) -> 
     return params
 
 
+def dense(params: Params, name: str, x: jax.Array) -> jax.Array:
+    """Return the affine map `name` of `x` (..., fan_in), normalised over its units if it has a scale."""
+    x = _add(x @ params[f"{name}/kernel"], params[f"{name}/bias"])
+    if f"{name}/scale" in params:
+        centred = x - jnp.mean(x, -1, keepdims=True)
+        variance = jnp.mean(centred * centred, -1, keepdims=True)
+        x = centred * jax.lax.rsqrt(variance + LAYER_NORM_EPSILON)
+        x = _add(x * jnp.broadcast_to(params[f"{name}/scale"], x.shape), params[f"{name}/offset"])
+    return x
+
+
 def _hidden(params: Params, x: jax.Array, activation: str) -> jax.Array:
     i = 0
     while f"hidden_{i}/kernel" in params:
-        x = _add(x @ params[f"hidden_{i}/kernel"], params[f"hidden_{i}/bias"])
-        if f"hidden_{i}/scale" in params:
-            centred = x - jnp.mean(x, -1, keepdims=True)
-            variance = jnp.mean(centred * centred, -1, keepdims=True)
-            x = centred * jax.lax.rsqrt(variance + LAYER_NORM_EPSILON)
-            x = _add(x * jnp.broadcast_to(params[f"hidden_{i}/scale"], x.shape), params[f"hidden_{i}/offset"])
-        x = _ACTIVATIONS[activation](x)
+        x = _ACTIVATIONS[activation](dense(params, f"hidden_{i}", x))
         i += 1
     return x
 
 
+def _proprio_params(key: jax.Array, state_size: int, units: int) -> Params:
+    return {
+        "proprio/kernel": jax.nn.initializers.glorot_uniform()(key, (state_size, units)),
+        "proprio/bias": jnp.zeros(units),
+        "proprio/scale": jnp.ones(units),
+        "proprio/offset": jnp.zeros(units),
+    }
+
+
+def _seen(params: Params, state: jax.Array, latent: jax.Array | None) -> jax.Array:
+    """Return what the hidden layers read: beside latents of cameras, the state vector is encoded first."""
+    if latent is None:
+        return state
+    return jnp.concatenate([latent, jnp.tanh(dense(params, "proprio", state))], -1)
+
+
 def init_actor(key: jax.Array, config: ActorConfig) -> Params:
-    """Return fresh actor parameters, named as `ActorConfig.leaf_shapes` says."""
+    """Return fresh actor parameters, named as `ActorConfig.leaf_shapes` says; the image encoder's are apart."""
     hidden_key, mean_key, std_key = jax.random.split(key, 3)
-    params = _hidden_params(hidden_key, (config.state_size, *config.hidden_sizes), config.layer_norm)
+    params = _hidden_params(hidden_key, (config.input_size, *config.hidden_sizes), config.layer_norm)
+    if config.vision is not None:
+        proprio_key = jax.random.fold_in(key, 0)
+        params.update(_proprio_params(proprio_key, config.state_size, config.vision.proprio))
     shape = (config.hidden_sizes[-1], config.action_size)
     for head, head_key in (("mean", mean_key), ("log_std", std_key)):
         params[f"{head}/kernel"] = jax.nn.initializers.glorot_uniform()(head_key, shape)
@@ -60,23 +86,32 @@ def init_actor(key: jax.Array, config: ActorConfig) -> Params:
     return params
 
 
-def actor(params: Params, state: jax.Array, config: ActorConfig) -> tuple[jax.Array, jax.Array]:
-    """Return mean and deviation before squashing, both (..., action_size), for `state` (..., state_size)."""
-    hidden = _hidden(params, state, config.activation)
+def actor(
+    params: Params, state: jax.Array, config: ActorConfig, latent: jax.Array | None = None
+) -> tuple[jax.Array, jax.Array]:
+    """Return mean and deviation before squashing, both (..., action_size).
+
+    Args:
+        params: Parameters.
+        state: State vectors (..., state_size).
+        config: Shape of the network.
+        latent: Latents of the cameras (..., latent_size); None for a policy that reads none.
+    """
+    hidden = _hidden(params, _seen(params, state, latent), config.activation)
     mean = _add(hidden @ params["mean/kernel"], params["mean/bias"])
     log_std = _add(hidden @ params["log_std/kernel"], params["log_std/bias"])
     return mean, jnp.exp(jnp.clip(log_std, jnp.log(config.std_min), jnp.log(config.std_max)))
 
 
 def sample(
-    params: Params, state: jax.Array, key: jax.Array, config: ActorConfig
+    params: Params, state: jax.Array, key: jax.Array, config: ActorConfig, latent: jax.Array | None = None
 ) -> tuple[jax.Array, jax.Array]:
-    """Draw squashed actions by reparametrisation.
+    """Draw squashed actions by reparametrisation; for the arguments see `actor`.
 
     Returns:
         Actions (..., action_size) in [-1, 1] and their log densities (...,).
     """
-    mean, std = actor(params, state, config)
+    mean, std = actor(params, state, config, latent)
     noise = jax.random.normal(key, mean.shape)
     raw = mean + std * noise
     gaussian = -0.5 * noise**2 - jnp.log(std) - 0.5 * jnp.log(2 * jnp.pi)
@@ -86,13 +121,22 @@ def sample(
 
 
 def init_critic(
-    key: jax.Array, input_size: int, hidden_sizes: tuple[int, ...], layer_norm: bool, ensemble_size: int
+    key: jax.Array,
+    state_size: int,
+    action_size: int,
+    hidden_sizes: tuple[int, ...],
+    layer_norm: bool,
+    ensemble_size: int,
+    vision: VisionConfig | None = None,
 ) -> Params:
     """Return parameters of an ensemble; every array's first axis is the member."""
+    seen = state_size if vision is None else vision.latent_size + vision.proprio
 
     def member(member_key: jax.Array) -> Params:
         hidden_key, value_key = jax.random.split(member_key)
-        params = _hidden_params(hidden_key, (input_size, *hidden_sizes), layer_norm)
+        params = _hidden_params(hidden_key, (seen + action_size, *hidden_sizes), layer_norm)
+        if vision is not None:
+            params.update(_proprio_params(jax.random.fold_in(member_key, 0), state_size, vision.proprio))
         kernel = jax.nn.initializers.glorot_uniform()(value_key, (hidden_sizes[-1], 1))
         return {**params, "value/kernel": kernel, "value/bias": jnp.zeros(1)}
 
@@ -110,12 +154,45 @@ def stack(ensemble: list[Params]) -> Params:
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *ensemble)
 
 
-def critics(ensemble: list[Params], state: jax.Array, action: jax.Array, activation: str) -> jax.Array:
-    """Return Q values (members, batch) for `state` (batch, state_size) and `action` (batch, action_size)."""
-    x = jnp.concatenate([state, action], -1)
+def critics(
+    ensemble: list[Params],
+    state: jax.Array,
+    action: jax.Array,
+    activation: str,
+    latent: jax.Array | None = None,
+) -> jax.Array:
+    """Return Q values (members, batch).
+
+    Args:
+        ensemble: Parameters of the members.
+        state: State vectors (batch, state_size).
+        action: Actions (batch, action_size).
+        activation: Of the hidden layers.
+        latent: Latents of the cameras (batch, latent_size); None where there are none.
+    """
 
     def value(params: Params) -> jax.Array:
+        x = jnp.concatenate([_seen(params, state, latent), action], -1)
         hidden = _hidden(params, x, activation)
         return _add(hidden @ params["value/kernel"], params["value/bias"])[..., 0]
 
     return jnp.stack([value(params) for params in ensemble])
+
+
+def init_grasp(key: jax.Array, config: ActorConfig) -> Params:
+    """Return fresh parameters of the grasp critic of a policy's grippers, one member, every choice a value."""
+    hidden_key, values_key = jax.random.split(key)
+    params = _hidden_params(hidden_key, (config.input_size, *config.hidden_sizes), config.layer_norm)
+    if config.vision is not None:
+        proprio_key = jax.random.fold_in(key, 0)
+        params.update(_proprio_params(proprio_key, config.state_size, config.vision.proprio))
+    count = choices(config.grippers)
+    kernel = jax.nn.initializers.glorot_uniform()(values_key, (config.hidden_sizes[-1], count))
+    return {**params, "values/kernel": kernel, "values/bias": jnp.zeros(count)}
+
+
+def grasp_values(
+    params: Params, state: jax.Array, activation: str, latent: jax.Array | None = None
+) -> jax.Array:
+    """Return the value of every choice for the grippers (..., choices); arguments as for `actor`."""
+    return dense(params, "values", _hidden(params, _seen(params, state, latent), activation))

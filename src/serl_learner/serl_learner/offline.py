@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import jax
 import numpy as np
 
 from serl_core.errors import ConfigError
@@ -19,6 +20,8 @@ from serl_learner.checkpoint import save_policy
 from serl_learner.demonstrations import read_demonstrations
 from serl_learner.replay.joiner import Joiner
 from serl_learner.replay.ring_buffer import RingBuffer
+from serl_learner.vision.config import policy_cameras
+from serl_learner.vision.feature_cache import FeatureCache
 
 UPDATES_PER_CALL = 100
 
@@ -61,26 +64,35 @@ def train_bc(
     episodes = read_demonstrations(bag, spec)
     joiner = Joiner(spec)
     rows = [row for episode in episodes for transition in episode for row in joiner.add(transition)]
-    buffer = RingBuffer(spec, max(2, len(rows)))
+    backbone = config.backbone(spec)
+    vision_config = config.vision_config(spec, backbone)
+    features = None
+    if backbone is not None and vision_config is not None and config.feature_shifts:
+        cache = FeatureCache(config, vision_config, backbone, seed)
+        rows, features = cache.encode(rows), cache.shapes
+    buffer = RingBuffer(spec, max(2, len(rows)), features=features)
     for row in rows:
         buffer.insert(row)
     rng = np.random.default_rng(seed)
-    state = bc.init(config, spec, seed)
+    state = bc.init(config, spec, seed, backbone)
+    leaves = None if backbone is None else jax.device_put(backbone.leaves)
+    wanted = {"state", "action", *(camera.name for camera in policy_cameras(spec))}
     began = time.monotonic()
     losses: list[float] = []
     done = 0
     while done < config.updates:
         count = min(UPDATES_PER_CALL, config.updates - done)
         batch = buffer.sample((count, config.batch_size), rng)
-        state, metrics = bc.update(config, state, {key: batch[key] for key in ("state", "action")})
+        state, metrics = bc.update(config, state, {key: batch[key] for key in wanted}, leaves)
         done += count
         losses.append(float(metrics["loss"]))
         if len(losses) % 50 == 1:
             note(
                 f"cloning {len(episodes)} demonstrations: {done} of {config.updates} updates, loss {losses[-1]:.4f}"
             )
-    actor_config = config.actor_config(spec.policy_state_size, spec.action_size)
+    actor_config = config.actor_config(spec.policy_state_size, spec.action_size, vision_config)
     policy = weights.encode(bc.actor_leaves(state), spec, actor_config, done, time.time())
-    save_policy(run, done, policy, spec, {"method": "bc", "seed": seed, "demos": len(episodes)})
+    facts = {"method": "bc", "seed": seed, "demos": len(episodes)}
+    save_policy(run, done, policy, spec, facts, backbone)
     durations = [len(episode) * spec.step_seconds for episode in episodes]
     return CloningResult(len(episodes), float(np.mean(durations)), time.monotonic() - began, tuple(losses))

@@ -10,6 +10,9 @@ from serl_learner.checkpoint import has_checkpoint
 from serl_learner.demonstrations import read_demonstrations
 from serl_learner.training_loop import TrainingLoop
 
+TOGETHER = 256
+"""Rows taken in at once: enough that features are computed in batches, and few images wait for theirs."""
+
 
 def fill_demos(loop: TrainingLoop, bag: Path) -> int:
     """Fill the demo buffer from a bag and return the number of demonstrations; see `read_demonstrations`."""
@@ -17,6 +20,8 @@ def fill_demos(loop: TrainingLoop, bag: Path) -> int:
     for episode in episodes:
         for transition in episode:
             loop.ingest(transition, demo=True)
+        loop.take_in(TOGETHER)
+    loop.take_in()
     return len(episodes)
 
 
@@ -34,5 +39,7 @@ def resume_run(loop: TrainingLoop, run: Path) -> dict[str, int]:
         loop.restore(run)
     for transition in read_transitions(bag, loop.spec):
         loop.ingest(transition)
+        loop.take_in(TOGETHER)
         known[transition.env_id] = max(transition.sequence, known.get(transition.env_id, 0))
+    loop.take_in()
     return known

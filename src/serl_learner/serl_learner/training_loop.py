@@ -10,20 +10,25 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
+from serl_core.errors import ConfigError
 from serl_core.parameters import parameter
 from serl_core.specs import EnvSpec
-from serl_core.types import LearnerStatus, PolicyWeights, Transition
+from serl_core.types import LearnerStatus, PolicyWeights, Source, Transition
 from serl_learner import learner_checkpoint, weights
-from serl_learner.agents import rlpd
+from serl_learner.agents import bc, grasp, rlpd
 from serl_learner.agents.config import RLPDConfig
 from serl_learner.metrics import MetricsWriter, RateMeter
-from serl_learner.replay.joiner import Joiner
+from serl_learner.replay.joiner import Joiner, Row
 from serl_learner.replay.ring_buffer import RingBuffer
 from serl_learner.replay.sampler import SymmetricSampler, is_demonstration
+from serl_learner.vision.feature_cache import FeatureCache
 
 UNLIMITED = 2**63 - 1
 _WRITE_EVERY = 10  # update calls per point in TensorBoard
+_CLONED_TOGETHER = 20  # updates a call
 
 
 @dataclass(frozen=True)
@@ -64,20 +69,36 @@ class TrainingLoop:
         self.config = config
         self.agent = agent
         self.critic_updates_per_step = critic_updates_per_step
-        self.actor_config = agent.actor_config(spec.policy_state_size, spec.action_size)
-        self.metrics: dict[str, float] = {}
-        self._state = rlpd.init(agent, spec, seed)
+        backbone = agent.backbone(spec)
+        vision_config = agent.vision_config(spec, backbone)
+        self.actor_config = agent.actor_config(spec.policy_state_size, spec.action_size, vision_config)
+        self._settled: dict[str, float] = {}
+        self._in_flight: tuple[int, dict[str, jax.Array]] | None = None
+        self._backbone = backbone
+        self._frozen = None if backbone is None else jax.device_put(backbone.leaves)
+        self._state = rlpd.init(agent, spec, seed, backbone)
         self._critic_updates = 0
         self._actor_updates = 0
-        self._joiner = Joiner(spec)
-        self._online = RingBuffer(spec, config.replay_capacity)
-        self._demo = RingBuffer(spec, config.demo_capacity)
+        privileged = agent.privileged_spec(spec)
+        self._joiner = Joiner(spec, privileged=privileged)
+        self._cache: FeatureCache | None = None
+        if backbone is not None and vision_config is not None and agent.feature_shifts:
+            self._cache = FeatureCache(agent, vision_config, backbone, seed)
+        held = {
+            "features": self._cache.shapes if self._cache is not None else None,
+            "privileged_size": privileged.policy_state_size if privileged is not None else 0,
+        }
+        self._online = RingBuffer(spec, config.replay_capacity, **held)
+        self._demo = RingBuffer(spec, config.demo_capacity, **held)
+        self._arrived: deque[tuple[Row, bool]] = deque()
         self._sampler = SymmetricSampler(self._online, self._demo, agent.demo_fraction, seed)
         self._sampler_state = self._sampler.state()
         self._prefetched: dict[str, Any] | None = None
         self._env_steps = 0
         self._demo_rows = 0
-        self._returns = _Returns(agent.discount)
+        self._returns = _Returns(agent.discount, agent.reward_bias)
+        self._successes = _Successes(agent.decay_episodes)
+        self._seed = seed
         self._rate = RateMeter(10.0)
         self._lock = threading.Lock()
         self._run = run
@@ -101,14 +122,35 @@ class TrainingLoop:
             rows = self._joiner.add(transition)
             if not demo and self._joiner.duplicates == known:
                 self._returns.add(transition)
-            for row in rows:
-                if not demo:
-                    self._online.insert(row)
-                    self._env_steps += 1
-                if demo or is_demonstration(row.source):
-                    self._demo.insert(row)
-                    self._demo_rows += 1
+                self._successes.add(transition)
+            self._env_steps += 0 if demo else len(rows)
+            if self._cache is not None:
+                self._arrived.extend((row, demo) for row in rows)
+            else:
+                self._insert(rows, demo)
             return len(rows)
+
+    def take_in(self, at_least: int = 1) -> None:
+        """Compute the features of rows that arrived and put these into the buffers, if it is `at_least` so many.
+
+        Does nothing where no features are cached. Belongs in the thread that learns.
+        """
+        if self._cache is None or len(self._arrived) < at_least:
+            return
+        with self._lock:
+            arrived, self._arrived = self._arrived, deque()
+        rows = self._cache.encode([row for row, _ in arrived])
+        with self._lock:
+            for row, (_, demo) in zip(rows, arrived, strict=True):
+                self._insert([row], demo)
+
+    def _insert(self, rows: list[Row], demo: bool) -> None:
+        for row in rows:
+            if not demo:
+                self._online.insert(row)
+            if demo or is_demonstration(row.source):
+                self._demo.insert(row)
+                self._demo_rows += 1
 
     @property
     def env_steps(self) -> int:
@@ -126,7 +168,8 @@ class TrainingLoop:
         return self._actor_updates + 1
 
     def ready(self) -> bool:
-        """Return whether `step` may run: enough online rows, and not ahead of the pace."""
+        """Return whether `step` may run: enough online rows, and not ahead of the pace; takes in what arrived."""
+        self.take_in()
         with self._lock:
             if len(self._online) < min(self.config.min_online, self.config.replay_capacity // 2):
                 return False
@@ -145,34 +188,75 @@ class TrainingLoop:
         paid = self.config.min_online + int(self._critic_updates / self.critic_updates_per_step)
         return sequence + max(0, paid + self.config.lead_steps - self._env_steps)
 
-    def step(self, now: float) -> dict[str, float]:
+    def step(self, now: float) -> None:
         """Do `utd_ratio` critic updates and one of actor and temperature.
+
+        Returns while the arithmetic is under way, one update ahead of it at most: the device always has the next
+        one waiting, and the host draws batches meanwhile. SchemaError without any data.
 
         Args:
             now: A monotonic clock [s], for the rate.
-
-        Returns:
-            The agent's metrics by name. SchemaError without any data.
         """
+        if self.agent.decay_success_rate and self._successes.share() >= self.agent.decay_success_rate:
+            self._state = self._state._replace(step_scale=jnp.float32(self.agent.decay_factor))
         batches = self._prefetched if self._prefetched is not None else self._sample()
-        self._state, metrics = rlpd.update(self.agent, self._state, batches)
-        # The call above returns before the arithmetic is done: draw the next batches meanwhile.
-        self._prefetched = self._sample()
-        self.metrics = {name: float(value) for name, value in jax.device_get(metrics).items()}
+        self._state, metrics = rlpd.update(self.agent, self._state, batches, self._frozen)
         self._critic_updates += self.agent.utd_ratio
         self._actor_updates += 1
+        self._prefetched = self._sample()
+        self._settle()
+        self._in_flight = (self._critic_updates, metrics)
         self._rate.add(self.agent.utd_ratio, now)
-        if self._writer and self._actor_updates % _WRITE_EVERY == 0:
-            self._writer.write(
-                {f"learner/{name}": value for name, value in self.metrics.items()}, self._critic_updates
-            )
-        return self.metrics
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The agent's figures after the latest step, by name; waits for its end."""
+        self._settle()
+        return self._settled
+
+    def _settle(self) -> None:
+        """Wait for the update in flight, if any, and take its figures."""
+        if self._in_flight is None:
+            return
+        (number, metrics), self._in_flight = self._in_flight, None
+        self._settled = {name: float(value) for name, value in jax.device_get(metrics).items()}
+        if self._writer and number // self.agent.utd_ratio % _WRITE_EVERY == 0:
+            self._writer.write({f"learner/{name}": value for name, value in self._settled.items()}, number)
+
+    def pretrain(self) -> float:
+        """Clone the demonstrations into the actor, and into the image encoder, for `bc_updates` updates.
+
+        Returns:
+            The last loss; NaN where none were asked for. ConfigError if there are no demonstrations.
+        """
+        if not self.agent.bc_updates:
+            return float("nan")
+        self.take_in()
+        if not len(self._demo):
+            raise ConfigError("bc_updates needs demonstrations to clone: name a bag in demos, or set it to 0")
+        config = self.agent.cloning()
+        rng = np.random.default_rng((self._seed, 1))
+        state = bc.start(config, self._state.actor, self._state.encoder)
+        loss = float("nan")
+        for done in range(0, config.updates, _CLONED_TOGETHER):
+            count = min(_CLONED_TOGETHER, config.updates - done)
+            with self._lock:
+                batches = self._demo.sample((count, config.batch_size), rng)
+            if self.agent.gripper_indices:
+                batches = grasp.split(self.agent, batches)
+            state, metrics = bc.update(config, state, batches, self._frozen)
+            loss = float(metrics["loss"])
+        encoder = state.encoder
+        self._state = self._state._replace(
+            actor=state.actor, encoder=encoder, target_encoder=jax.tree.map(jnp.copy, encoder)
+        )
+        return loss
 
     def warm_up(self) -> None:
         """Compile `step` ahead of the first transition, so that nothing waits for it; changes nothing."""
-        batches = rlpd.empty_batches(self.agent, self.spec)
+        batches = self._online.blank((self.agent.utd_ratio, self.agent.batch_size))
         copy = jax.tree.map(lambda leaf: leaf.copy(), self._state)
-        jax.block_until_ready(rlpd.update(self.agent, copy, batches))
+        jax.block_until_ready(rlpd.update(self.agent, copy, batches, self._frozen))
 
     def write_metrics(self, values: dict[str, float]) -> None:
         """Add figures of others to the TensorBoard events, at the present number of critic updates."""
@@ -203,14 +287,14 @@ class TrainingLoop:
             policy_version=self.policy_version,
             update_rate=self._rate.rate(now),
             update_to_data=self._critic_updates / trained_on,
-            q_mean=self.metrics.get("q_mean", nan),
+            q_mean=self._settled.get("q_mean", nan),
             return_mean=self._returns.mean(),
-            entropy=self.metrics.get("entropy", nan),
-            target_entropy=self.agent.target_entropy(self.spec.action_size),
-            temperature=self.metrics.get("temperature", nan),
-            critic_loss=self.metrics.get("critic_loss", nan),
+            entropy=self._settled.get("entropy", nan),
+            target_entropy=self.agent.target_entropy(self.actor_config.action_size),
+            temperature=self._settled.get("temperature", nan),
+            critic_loss=self._settled.get("critic_loss", nan),
             dropped=self._joiner.dropped,
-            skipped_updates=int(self.metrics.get("skipped", 0)),
+            skipped_updates=int(self._settled.get("skipped", 0)),
         )
 
     def save(self, stamp: float) -> None:
@@ -227,7 +311,13 @@ class TrainingLoop:
             "sampler": self._sampler_state,
         }
         self._checkpoints.save(
-            self._critic_updates, self._state, self.agent, self.policy_weights(stamp), self.spec, metadata
+            self._critic_updates,
+            self._state,
+            self.agent,
+            self.policy_weights(stamp),
+            self.spec,
+            metadata,
+            self._backbone,
         )
 
     def restore(self, path: Path) -> None:
@@ -242,9 +332,11 @@ class TrainingLoop:
         self._sampler.restore(metadata["sampler"])
         self._sampler_state = self._sampler.state()
         self._prefetched = None
+        self._in_flight = None
 
     def close(self) -> None:
         """Wait for a save that is under way and finish the files."""
+        self._settle()
         if self._checkpoints:
             self._checkpoints.close()
         if self._writer:
@@ -260,8 +352,9 @@ class TrainingLoop:
 class _Returns:
     """Discounted return from every step to the episode's end, averaged over steps: what Q should be near."""
 
-    def __init__(self, discount: float, episodes: int = 20) -> None:
+    def __init__(self, discount: float, bias: float, episodes: int = 20) -> None:
         self._discount = discount
+        self._bias = bias
         self._open: dict[tuple[str, int], dict[int, float]] = {}
         self._means: deque[float] = deque(maxlen=episodes)
 
@@ -269,7 +362,7 @@ class _Returns:
         """Note one step; at the last one the episode is settled."""
         key = (transition.env_id, transition.episode_id)
         rewards = self._open.setdefault(key, {})
-        rewards[transition.step] = float(transition.reward)
+        rewards[transition.step] = float(transition.reward) + self._bias
         if transition.last:
             del self._open[key]
             value, total = 0.0, 0.0
@@ -281,3 +374,24 @@ class _Returns:
     def mean(self) -> float:
         """Return the average over recent episodes; NaN before the first."""
         return sum(self._means) / len(self._means) if self._means else float("nan")
+
+
+class _Successes:
+    """Share of the latest episodes in which the policy alone succeeded."""
+
+    def __init__(self, episodes: int) -> None:
+        self._helped: set[tuple[str, int]] = set()
+        self._latest: deque[bool] = deque(maxlen=episodes)
+
+    def add(self, transition: Transition) -> None:
+        """Note one step."""
+        key = (transition.env_id, transition.episode_id)
+        if transition.source == Source.HUMAN:
+            self._helped.add(key)
+        if transition.last:
+            self._latest.append(transition.success and key not in self._helped)
+            self._helped.discard(key)
+
+    def share(self) -> float:
+        """Return the share; 0 before there are as many episodes as it is taken of."""
+        return sum(self._latest) / len(self._latest) if len(self._latest) == self._latest.maxlen else 0.0

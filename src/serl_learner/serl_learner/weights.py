@@ -38,11 +38,17 @@ def encode(
 
 
 def decode(weights: PolicyWeights, spec: EnvSpec) -> ActorNetwork:
-    """Unpack a policy; SchemaError, naming the cause, if it is damaged or of another environment or network.
+    """Unpack a policy that reads no camera; SchemaError as for `unpack`."""
+    return ActorNetwork(*unpack(weights, spec))
+
+
+def unpack(weights: PolicyWeights, spec: EnvSpec) -> tuple[ActorConfig, dict[str, np.ndarray]]:
+    """Return the shape of a policy and its parameters by name.
 
     Args:
         weights: What `encode` made.
-        spec: The receiver's own environment.
+        spec: The receiver's own environment. SchemaError, naming the cause, if the weights are damaged or of
+            another environment or network.
     """
     name = f"policy weights version {weights.version} of task {weights.task!r}"
     if weights.task != spec.task:
@@ -62,4 +68,5 @@ def decode(weights: PolicyWeights, spec: EnvSpec) -> ActorNetwork:
             f"{name} are for another observation schema or network"
             f" (fingerprint {weights.fingerprint}, expected {expected})"
         )
-    return ActorNetwork(config, leaves)
+    check_leaves(leaves, config)
+    return config, leaves

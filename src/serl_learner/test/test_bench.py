@@ -3,7 +3,7 @@ import json
 import math
 
 from serl_learner.agents.config import RLPDConfig
-from serl_learner.bench import benchmark_learner
+from serl_learner.bench import benchmark_images, benchmark_learner
 
 
 def test_the_benchmark_measures_both_in_one_run():
@@ -14,3 +14,16 @@ def test_the_benchmark_measures_both_in_one_run():
     assert all(math.isfinite(value) and value > 0 for value in figures.values())
     assert math.isclose(figures["critic_updates_per_second"] * figures["critic_update_ms"], 1000.0)
     assert figures["batch_size"] == 32 and figures["ensemble_size"] == 2
+
+
+def test_the_benchmark_from_cameras_measures_both_ways():
+    config = RLPDConfig(
+        hidden_sizes=(8,), ensemble_size=2, batch_size=4, utd_ratio=1, bottleneck_size=8, proprio_size=4
+    )
+    figures = benchmark_images(0.0, config, side=16, filters=(4, 4, 4, 8))
+    assert json.loads(json.dumps(figures)) == figures
+    assert all(math.isfinite(value) and value > 0 for value in figures.values())
+    ratio = figures["update_ms_per_sample"] / figures["update_ms_cached"]
+    assert (
+        math.isclose(figures["speedup_of_cache"], ratio) and figures["action_ms_p99"] >= figures["action_ms"]
+    )

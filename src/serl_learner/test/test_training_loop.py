@@ -15,6 +15,7 @@ from learner_cases import SPEC, recording, transition
 from serl_core.errors import SchemaError
 from serl_core.types import Source
 from serl_learner import checkpoint, weights
+from serl_learner.agents import rlpd
 from serl_learner.agents.config import RLPDConfig
 from serl_learner.metrics import RateMeter
 from serl_learner.training_loop import UNLIMITED, LoopConfig, TrainingLoop
@@ -42,7 +43,8 @@ def trained_run(tmp_path_factory):
         loop.step(float(i))
     loop.save(2.0)
     weights_then = loop.policy_weights(2.0)
-    metrics = loop.step(9.0)
+    loop.step(9.0)
+    metrics = loop.metrics
     state = jax.tree.map(np.array, loop._state)
     loop.close()
     return run, weights_then, metrics, state
@@ -53,7 +55,8 @@ def test_a_restored_loop_takes_a_bit_equal_step(trained_run):
     loop = loop_with(None, recording(4, 10), seed=5)
     loop.restore(run)
     assert loop.critic_updates == 10 and loop.env_steps == 40
-    assert loop.step(0.0) == metrics
+    loop.step(0.0)
+    assert loop.metrics == metrics
     for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(loop._state), strict=True):
         assert np.array_equal(a, b)
 
@@ -218,6 +221,32 @@ def test_prefetching_does_not_hide_a_step():
     first = loop.policy_weights(0.0).checksum
     loop.step(0.0)
     assert loop.policy_weights(0.0).checksum != first
+
+
+def test_the_host_stays_one_update_ahead_of_the_device(monkeypatch):
+    loop = loop_with(transitions=recording(3, 10))
+    order = []
+    update, get = rlpd.update, jax.device_get
+    monkeypatch.setattr(rlpd, "update", lambda *given: order.append("update") or update(*given))
+    monkeypatch.setattr(jax, "device_get", lambda given: order.append("wait") or get(given))
+    for i in range(3):
+        loop.step(float(i))
+    assert order == ["update", "update", "wait", "update", "wait"]
+    assert loop.metrics["skipped"] == 0 and order[-1] == "wait" and len(order) == 6
+    assert loop.metrics == loop.metrics and len(order) == 6
+
+
+def test_figures_are_written_at_the_update_that_they_are_of(tmp_path, monkeypatch):
+    loop = loop_with(tmp_path, recording(3, 10))
+    written = {}
+    monkeypatch.setattr(loop._writer, "write", lambda values, step: written.update({step: values}))
+    seen = {}
+    for i in range(21):
+        loop.step(float(i))
+        if (i + 1) % 10 == 0:
+            seen[2 * (i + 1)] = {f"learner/{name}": value for name, value in loop.metrics.items()}
+    loop.close()
+    assert written == seen and list(written) == [20, 40]
 
 
 def test_rates_count_recent_events_only():

@@ -16,15 +16,20 @@ from serl_core.specs import EnvSpec
 from serl_learner import networks
 from serl_learner.agents.config import BCConfig
 from serl_learner.networks import Params
+from serl_learner.vision import encoder as vision
+from serl_learner.vision import resnet10
+from serl_learner.vision.backbone_file import Backbone
+from serl_learner.vision.config import VisionConfig
 
 _EDGE = 1.0 - 1e-3  # the squashed Gaussian has no density at -1 and 1, where clipped actions lie
 
 
 class BCState(NamedTuple):
-    """Parameters, optimiser state and updates so far."""
+    """Parameters of actor and image encoder (empty without cameras), optimiser state and updates so far."""
 
     actor: Params
-    actor_opt: optax.OptState
+    encoder: Params
+    opt: optax.OptState
     updates: jax.Array
 
 
@@ -33,21 +38,37 @@ def _optimizer(config: BCConfig) -> optax.GradientTransformation:
     return optax.adamw(schedule, weight_decay=config.weight_decay)
 
 
-def init(config: BCConfig, spec: EnvSpec, seed: int) -> BCState:
-    """Return a fresh state for an environment, reproducible by `seed`."""
-    return _init(config, spec.policy_state_size, spec.action_size, seed)
+def init(config: BCConfig, spec: EnvSpec, seed: int, backbone: Backbone | None = None) -> BCState:
+    """Return a fresh state for an environment, reproducible by `seed`; `backbone` as for `rlpd.init`."""
+    vision_config = config.vision_config(spec, backbone)
+    return _init(config, spec.policy_state_size, spec.action_size, vision_config, seed)
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
-def _init(config: BCConfig, state_size: int, action_size: int, seed: jax.Array) -> BCState:
-    actor = networks.init_actor(jax.random.key(seed), config.actor_config(state_size, action_size))
-    return BCState(actor, _optimizer(config).init(actor), jnp.int32(0))
+@partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def _init(
+    config: BCConfig,
+    state_size: int,
+    action_size: int,
+    vision_config: VisionConfig | None,
+    seed: jax.Array,
+) -> BCState:
+    key = jax.random.key(seed)
+    actor = networks.init_actor(key, config.actor_config(state_size, action_size, vision_config))
+    encoder = {} if vision_config is None else vision.init(jax.random.fold_in(key, 1), vision_config)
+    return start(config, actor, encoder)
 
 
-def loss(config: BCConfig, actor: Params, state: jax.Array, action: jax.Array) -> jax.Array:
-    """Return the mean loss of actions (B, action_size) at state vectors (B, state_size)."""
+def start(config: BCConfig, actor: Params, encoder: Params) -> BCState:
+    """Return the state before the first update of given parameters."""
+    return BCState(actor, encoder, _optimizer(config).init((actor, encoder)), jnp.int32(0))
+
+
+def loss(
+    config: BCConfig, actor: Params, state: jax.Array, action: jax.Array, latent: jax.Array | None = None
+) -> jax.Array:
+    """Return the mean loss of actions (B, action_size) at state vectors (B, state_size) and camera latents."""
     actor_config = config.actor_config(state.shape[-1], action.shape[-1])
-    mean, std = networks.actor(actor, state, actor_config)
+    mean, std = networks.actor(actor, state, actor_config, latent)
     if config.loss == "mse":
         return jnp.mean((jnp.tanh(mean) - action) ** 2)
     inner = jnp.clip(action, -_EDGE, _EDGE)
@@ -56,34 +77,50 @@ def loss(config: BCConfig, actor: Params, state: jax.Array, action: jax.Array) -
 
 
 @partial(jax.jit, static_argnums=0, donate_argnums=1)
-def update(config: BCConfig, state: BCState, batches: dict[str, jax.Array]) -> tuple[BCState, dict]:
+def update(
+    config: BCConfig, state: BCState, batches: vision.Batch, backbone: resnet10.Leaves | None = None
+) -> tuple[BCState, dict]:
     """Do one gradient step per batch.
 
     Args:
         config: Settings.
         state: Consumed: its buffers are reused for the result.
-        batches: "state" (U, B, state_size) and "action" (U, B, action_size); other entries are ignored.
+        batches: "state" (U, B, state_size), "action" (U, B, action_size) and for every camera its name, as for
+            `rlpd.update`; other entries are ignored.
+        backbone: Frozen weights where `config.encoder` is "resnet10".
 
     Returns:
         New state; {"loss": mean over the updates}.
     """
     states, actions = batches["state"], batches["action"]
-    state_size, action_size = state.actor["hidden_0/kernel"].shape[0], state.actor["mean/bias"].shape[0]
+    first = "proprio/kernel" if state.encoder else "hidden_0/kernel"
+    state_size, action_size = state.actor[first].shape[0], state.actor["mean/bias"].shape[0]
     if states.ndim != 3 or states.shape[2] != state_size or actions.shape != (*states.shape[:2], action_size):
         raise SchemaError(
             f"batches: expected state (U, B, {state_size}) and action (U, B, {action_size}),"
             f" got {states.shape} and {actions.shape}"
         )
+    views = {camera: batches[camera] for camera in vision.cameras(state.encoder)}
+    vision.check_images(config, state.encoder, views, states.shape[:2])
 
-    def step(state: BCState, batch: tuple[jax.Array, jax.Array]) -> tuple[BCState, jax.Array]:
-        value, gradient = jax.value_and_grad(partial(loss, config))(state.actor, *batch)
-        updates, actor_opt = _optimizer(config).update(gradient, state.actor_opt, state.actor)
-        return BCState(optax.apply_updates(state.actor, updates), actor_opt, state.updates + 1), value
+    def step(state: BCState, batch: vision.Batch) -> tuple[BCState, jax.Array]:
+        key = jax.random.fold_in(jax.random.key(0), state.updates)
+        seen = vision.see(config, state.encoder, backbone, batch, key)
 
-    state, losses = jax.lax.scan(step, state, (states, actions))
+        def loss_of(trained: tuple[Params, Params]) -> jax.Array:
+            actor, encoder = trained
+            return loss(config, actor, seen["state"], seen["action"], vision.encode(encoder, seen))
+
+        trained = (state.actor, state.encoder)
+        value, gradient = jax.value_and_grad(loss_of)(trained)
+        updates, opt = _optimizer(config).update(gradient, state.opt, trained)
+        actor, encoder = optax.apply_updates(trained, updates)
+        return BCState(actor, encoder, opt, state.updates + 1), value
+
+    state, losses = jax.lax.scan(step, state, {"state": states, "action": actions, **views})
     return state, {"loss": jnp.mean(losses)}
 
 
 def actor_leaves(state: BCState) -> dict[str, np.ndarray]:
-    """Return copies of the actor's parameters by name."""
-    return {name: np.array(leaf) for name, leaf in state.actor.items()}
+    """Return copies of what acting needs by name: the actor's parameters and the image encoder's."""
+    return {name: np.array(leaf) for name, leaf in {**state.actor, **state.encoder}.items()}

@@ -3,15 +3,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 from serl_core.errors import ConfigError
 from serl_core.parameters import parameter
+from serl_core.specs import EnvSpec
 from serl_learner.actor_network import ActorConfig
+from serl_learner.vision.config import VisionConfig, VisionOptions
+
+_LEAST_CLONED_STD = 0.1
+"""Before squashing; near SERL's target entropy of -0.5 nat per action element, which is a deviation of 0.15."""
 
 
 @dataclass(frozen=True)
-class RLPDConfig:
+class RLPDConfig(VisionOptions):
     """Settings of RLPD."""
 
     discount: float = parameter(0.97, "Discount of the return per step", 0.0, 1.0)
@@ -34,6 +40,30 @@ class RLPDConfig:
     std_min: float = parameter(1e-5, "Least standard deviation before squashing", 1e-8, 10.0)
     std_max: float = parameter(5.0, "Largest standard deviation before squashing", 1e-8, 100.0)
     max_grad_norm: float = parameter(0.0, "Norm to which a part's gradient is scaled down; 0: never", 0.0)
+    reward_bias: float = parameter(0.0, "Added to every reward, e.g. -1 for a cost of time", -1e6, 1e6)
+    privileged_keys: tuple[str, ...] = parameter(
+        (), "State keys that the critics read and the actor never sees (asymmetric actor-critic)"
+    )
+    gripper_indices: tuple[int, ...] = parameter(
+        (),
+        "Places in the action of grippers, which a grasp critic commands: -1 close, 0 stay, 1 open",
+        0,
+        1000,
+    )
+    gripper_penalty: float = parameter(
+        0.02, "What telling a gripper to move costs the grasp critic", 0.0, 1e6
+    )
+    bc_updates: int = parameter(
+        0,
+        "Updates that clone the demonstrations into the actor before anything else; 0: none",
+        0,
+        100_000_000,
+    )
+    decay_success_rate: float = parameter(
+        0.0, "Share of successes at which all step sizes fall, once; 0: never", 0.0, 1.0
+    )
+    decay_episodes: int = parameter(20, "Latest episodes that the share is taken of", 1, 100_000)
+    decay_factor: float = parameter(0.1, "What step sizes are multiplied by then", 0.0, 1.0)
 
     def __post_init__(self) -> None:
         if self.subsample_size > self.ensemble_size:
@@ -42,17 +72,63 @@ class RLPDConfig:
             )
         if self.std_min > self.std_max:
             raise ConfigError(f"std_min {self.std_min} is larger than std_max {self.std_max}")
+        if len(set(self.gripper_indices)) < len(self.gripper_indices) or len(self.gripper_indices) > 2:
+            raise ConfigError(
+                f"gripper_indices must be up to two different places, got {self.gripper_indices}"
+            )
 
-    def actor_config(self, state_size: int, action_size: int) -> ActorConfig:
-        """Return the shape of the policy network for given sizes of state vector and action."""
+    def actor_config(
+        self, state_size: int, action_size: int, vision: VisionConfig | None = None
+    ) -> ActorConfig:
+        """Return the shape of the policy network for sizes of state vector and action, and for its cameras."""
         return ActorConfig(
             state_size=state_size,
-            action_size=action_size,
+            action_size=self.continuous_size(action_size),
             hidden_sizes=self.hidden_sizes,
             activation=self.activation,
             layer_norm=self.actor_layer_norm,
+            grippers=self.gripper_indices,
             std_min=self.std_min,
             std_max=self.std_max,
+            vision=vision,
+        )
+
+    def continuous_size(self, action_size: int) -> int:
+        """Return how many elements of an action are not grippers; ConfigError unless some are and all exist."""
+        if self.gripper_indices and max(self.gripper_indices, default=0) >= action_size:
+            raise ConfigError(
+                f"gripper_indices {self.gripper_indices} exceed an action of {action_size} elements"
+            )
+        if len(self.gripper_indices) >= action_size:
+            raise ConfigError("gripper_indices leave the policy no element of the action")
+        return action_size - len(self.gripper_indices)
+
+    def privileged_spec(self, spec: EnvSpec) -> EnvSpec | None:
+        """Return an environment's specification whose policy vector is the critics' privileged state, if any.
+
+        ConfigError if `privileged_keys` names what is no state, or what the policy reads anyway.
+        """
+        known = [array.name for array in spec.state if array.name not in spec.policy_keys]
+        unknown = [key for key in self.privileged_keys if key not in known]
+        if unknown:
+            raise ConfigError(
+                f"privileged_keys {unknown} of task {spec.task}: there are {known} beside the policy's"
+            )
+        return dataclasses.replace(spec, policy_keys=self.privileged_keys) if self.privileged_keys else None
+
+    def cloning(self) -> BCConfig:
+        """Return how the actor is cloned before it learns from reward."""
+        shared = {field.name: getattr(self, field.name) for field in dataclasses.fields(VisionOptions)}
+        return BCConfig(
+            loss="nll",  # the deviation too must suit what was shown, or exploration forgets it
+            updates=self.bc_updates,
+            batch_size=self.batch_size,
+            hidden_sizes=self.hidden_sizes,
+            activation=self.activation,
+            layer_norm=self.actor_layer_norm,
+            std_min=max(self.std_min, _LEAST_CLONED_STD),
+            std_max=max(self.std_max, _LEAST_CLONED_STD),
+            **shared,
         )
 
     def target_entropy(self, action_size: int) -> float:
@@ -61,7 +137,7 @@ class RLPDConfig:
 
 
 @dataclass(frozen=True)
-class BCConfig:
+class BCConfig(VisionOptions):
     """Settings of behaviour cloning."""
 
     loss: str = parameter(
@@ -83,8 +159,10 @@ class BCConfig:
         if self.std_min > self.std_max:
             raise ConfigError(f"std_min {self.std_min} is larger than std_max {self.std_max}")
 
-    def actor_config(self, state_size: int, action_size: int) -> ActorConfig:
-        """Return the shape of the policy network for given sizes of state vector and action."""
+    def actor_config(
+        self, state_size: int, action_size: int, vision: VisionConfig | None = None
+    ) -> ActorConfig:
+        """Return the shape of the policy network for sizes of state vector and action, and for its cameras."""
         return ActorConfig(
             state_size=state_size,
             action_size=action_size,
@@ -93,4 +171,5 @@ class BCConfig:
             layer_norm=self.layer_norm,
             std_min=self.std_min,
             std_max=self.std_max,
+            vision=vision,
         )

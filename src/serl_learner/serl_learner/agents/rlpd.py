@@ -3,6 +3,10 @@
 
 Every part (critics, actor, temperature) has its own optimiser, so that a critic-only update leaves the others
 bit-identical. A gradient that is not finite skips the update of its part and is counted.
+
+Where the policy reads cameras, one image encoder serves all: the critics' loss trains it, the actor reads its
+latents as they are (DrQ, Kostrikov et al. 2020, section 3), and the target critics have a slow copy of their own.
+Where some elements of the action are grippers, all this is about the others, and `grasp` chooses for these.
 """
 
 from __future__ import annotations
@@ -19,8 +23,14 @@ from serl_core.errors import SchemaError
 from serl_core.specs import EnvSpec
 from serl_learner import networks
 from serl_learner.actor_network import ActorConfig
+from serl_learner.agents import grasp
 from serl_learner.agents.config import RLPDConfig
 from serl_learner.networks import Params
+from serl_learner.vision import encoder as vision
+from serl_learner.vision import resnet10
+from serl_learner.vision.backbone_file import Backbone
+from serl_learner.vision.config import VisionConfig
+from serl_learner.vision.encoder import NEXT
 
 Batch = dict[str, jax.Array]
 Metrics = dict[str, jax.Array]
@@ -31,9 +41,12 @@ class TrainState(NamedTuple):
 
     Attributes:
         actor, critic, target_critic: Parameters; the critics' carry a leading ensemble axis.
+        encoder, target_encoder: Parameters of the image encoder, trained with the critics; empty without cameras.
+        grasp, target_grasp: Parameters of the grasp critic; empty without grippers.
         log_temperature: Scalar.
-        actor_opt, critic_opt, temperature_opt: Optimiser states.
+        actor_opt, critic_opt, temperature_opt, grasp_opt: Optimiser states.
         key: Data of the random key.
+        step_scale: Factor on all step sizes; heeded only where `decay_success_rate` is set.
         critic_updates, actor_updates: Updates so far, skipped ones included.
         skipped: Updates of any part that were skipped for a gradient that was not finite.
     """
@@ -41,11 +54,17 @@ class TrainState(NamedTuple):
     actor: Params
     critic: Params
     target_critic: Params
+    encoder: Params
+    target_encoder: Params
+    grasp: Params
+    target_grasp: Params
     log_temperature: jax.Array
     actor_opt: optax.OptState
     critic_opt: optax.OptState
     temperature_opt: optax.OptState
+    grasp_opt: optax.OptState
     key: jax.Array
+    step_scale: jax.Array
     critic_updates: jax.Array
     actor_updates: jax.Array
     skipped: jax.Array
@@ -58,32 +77,62 @@ def _optimizer(learning_rate: float, config: RLPDConfig) -> optax.GradientTransf
     return optax.chain(optax.clip_by_global_norm(config.max_grad_norm), adam)
 
 
-def init(config: RLPDConfig, spec: EnvSpec, seed: int) -> TrainState:
-    """Return a fresh state for an environment, reproducible by `seed`."""
-    return _init(config, spec.policy_state_size, spec.action_size, seed)
+def init(config: RLPDConfig, spec: EnvSpec, seed: int, backbone: Backbone | None = None) -> TrainState:
+    """Return a fresh state for an environment, reproducible by `seed`.
+
+    Args:
+        config: Settings.
+        spec: Environment.
+        seed: Seed of all parameters.
+        backbone: Frozen weights, where the policy reads cameras and `config.encoder` is "resnet10".
+    """
+    vision_config = config.vision_config(spec, backbone)
+    privileged = config.privileged_spec(spec)
+    privileged_size = 0 if privileged is None else privileged.policy_state_size
+    return _init(config, spec.policy_state_size, privileged_size, spec.action_size, vision_config, seed)
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
-def _init(config: RLPDConfig, state_size: int, action_size: int, seed: jax.Array) -> TrainState:
+@partial(jax.jit, static_argnums=(0, 1, 2, 3, 4))
+def _init(
+    config: RLPDConfig,
+    state_size: int,
+    privileged_size: int,
+    action_size: int,
+    vision_config: VisionConfig | None,
+    seed: jax.Array,
+) -> TrainState:
     key, actor_key, critic_key = jax.random.split(jax.random.key(seed), 3)
-    actor = networks.init_actor(actor_key, config.actor_config(state_size, action_size))
+    actor_config = config.actor_config(state_size, action_size, vision_config)
+    actor = networks.init_actor(actor_key, actor_config)
     critic = networks.init_critic(
         critic_key,
-        state_size + action_size,
+        state_size + privileged_size,
+        actor_config.action_size,
         config.hidden_sizes,
         config.critic_layer_norm,
         config.ensemble_size,
+        vision_config,
     )
+    encoder = {} if vision_config is None else vision.init(jax.random.fold_in(key, 0), vision_config)
+    grasp_critic: Params = {}
+    if config.gripper_indices:
+        grasp_critic = networks.init_grasp(jax.random.fold_in(key, 1), actor_config)
     log_temperature = jnp.log(jnp.float32(config.init_temperature))
     return TrainState(
         actor=actor,
         critic=critic,
         target_critic=jax.tree.map(jnp.copy, critic),
+        encoder=encoder,
+        target_encoder=jax.tree.map(jnp.copy, encoder),
+        grasp=grasp_critic,
+        target_grasp=jax.tree.map(jnp.copy, grasp_critic),
         log_temperature=log_temperature,
         actor_opt=_optimizer(config.actor_lr, config).init(actor),
-        critic_opt=_optimizer(config.critic_lr, config).init(critic),
+        critic_opt=_optimizer(config.critic_lr, config).init((critic, encoder)),
         temperature_opt=_optimizer(config.temperature_lr, config).init(log_temperature),
+        grasp_opt=_optimizer(config.critic_lr, config).init(grasp_critic),
         key=jax.random.key_data(key),
+        step_scale=jnp.float32(1.0),
         critic_updates=jnp.int32(0),
         actor_updates=jnp.int32(0),
         skipped=jnp.int32(0),
@@ -91,22 +140,47 @@ def _init(config: RLPDConfig, state_size: int, action_size: int, seed: jax.Array
 
 
 def _actor_config(config: RLPDConfig, actor: Params) -> ActorConfig:
-    return config.actor_config(actor["hidden_0/kernel"].shape[0], actor["mean/bias"].shape[0])
+    return config.actor_config(_state_size(actor), _action_size(config, actor))
+
+
+def _action_size(config: RLPDConfig, actor: Params) -> int:
+    return actor["mean/bias"].shape[0] + len(config.gripper_indices)
+
+
+def _state_size(actor: Params) -> int:
+    first = "proprio/kernel" if "proprio/kernel" in actor else "hidden_0/kernel"
+    return actor[first].shape[0]
+
+
+def _critic_state(batch: Batch, prefix: str = "") -> jax.Array:
+    """Return what the critics read of the state (B, state_size + privileged_size)."""
+    state = batch[prefix + "state"]
+    return jnp.concatenate([state, batch[prefix + "privileged"]], -1) if "privileged" in batch else state
 
 
 def _guarded(
-    optimizer: optax.GradientTransformation, gradient: Any, params: Any, opt_state: optax.OptState
+    optimizer: optax.GradientTransformation,
+    gradient: Any,
+    params: Any,
+    opt_state: optax.OptState,
+    step_scale: jax.Array | None,
 ) -> tuple[Any, optax.OptState, jax.Array]:
     """Apply a gradient unless it holds NaN or infinity; return (params, optimiser state, applied?)."""
     finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(gradient)]))
     updates, new_opt_state = optimizer.update(gradient, opt_state, params)
+    if step_scale is not None:
+        updates = jax.tree.map(lambda update: step_scale * update, updates)
     new = (optax.apply_updates(params, updates), new_opt_state)
     kept_params, kept_opt = jax.tree.map(lambda a, b: jnp.where(finite, a, b), new, (params, opt_state))
     return kept_params, kept_opt, finite
 
 
+def _step_scale(config: RLPDConfig, state: TrainState) -> jax.Array | None:
+    return state.step_scale if config.decay_success_rate > 0.0 else None
+
+
 def critic_target(config: RLPDConfig, state: TrainState, batch: Batch, key: jax.Array) -> jax.Array:
-    """Return r + gamma * discount * min over a random subset of target critics at the policy's next action.
+    """Return r + bias + gamma * discount * min over a random subset of target critics at the policy's next action.
 
     The subset is drawn first and only its members are evaluated. `batch["discount"]` is 0 only at a true
     termination, so that a time-out bootstraps. With `backup_entropy`, the entropy term is discounted alike.
@@ -115,40 +189,62 @@ def critic_target(config: RLPDConfig, state: TrainState, batch: Batch, key: jax.
         Targets (batch,).
     """
     action_key, subset_key = jax.random.split(key)
+    next_state = batch["next_state"]
+    latent = vision.encode(state.encoder, batch, NEXT)
     next_action, log_prob = networks.sample(
-        state.actor, batch["next_state"], action_key, _actor_config(config, state.actor)
+        state.actor, next_state, action_key, _actor_config(config, state.actor), latent
     )
     subset = jax.random.permutation(subset_key, config.ensemble_size)[: config.subsample_size]
     chosen = networks.members(jax.tree.map(lambda leaf: leaf[subset], state.target_critic))
-    next_value = jnp.min(networks.critics(chosen, batch["next_state"], next_action, config.activation), 0)
+    target_latent = vision.encode(state.target_encoder, batch, NEXT)
+    values = networks.critics(
+        chosen, _critic_state(batch, NEXT), next_action, config.activation, target_latent
+    )
+    next_value = jnp.min(values, 0)
     if config.backup_entropy:
         next_value = next_value - jnp.exp(state.log_temperature) * log_prob
-    return batch["reward"] + config.discount * batch["discount"] * next_value
+    reward = batch["reward"] + config.reward_bias if config.reward_bias else batch["reward"]
+    return reward + config.discount * batch["discount"] * next_value
 
 
 def critic_update(config: RLPDConfig, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-    """Do one gradient step of all critics and move their targets; nothing else but key and counters changes.
+    """Do one gradient step of all critics and the image encoder, and move their targets.
+
+    Nothing else but key and counters changes.
 
     Args:
-        batch: "state", "next_state" (B, state_size), "action" (B, action_size), "reward", "discount" (B,).
+        config: Settings.
+        state: Parameters and the rest.
+        batch: "state", "next_state" (B, state_size), "action" (B, action_size), "reward", "discount" (B,), with
+            `privileged_keys` "privileged" and "next_privileged" (B, privileged_size), and what
+            `vision.encoder.see` made of the cameras.
     """
     key, target_key = jax.random.split(jax.random.wrap_key_data(state.key))
     target = jax.lax.stop_gradient(critic_target(config, state, batch, target_key))
 
-    def loss(ensemble: list[Params]) -> tuple[jax.Array, jax.Array]:
-        values = networks.critics(ensemble, batch["state"], batch["action"], config.activation)
+    def loss(trained: tuple[list[Params], Params]) -> tuple[jax.Array, jax.Array]:
+        ensemble, encoder = trained
+        latent = vision.encode(encoder, batch)
+        values = networks.critics(ensemble, _critic_state(batch), batch["action"], config.activation, latent)
         return jnp.mean((values - jnp.broadcast_to(target, values.shape)) ** 2), values
 
     gradient_of = jax.value_and_grad(loss, has_aux=True)
-    (loss_value, values), gradients = gradient_of(networks.members(state.critic))
-    critic, critic_opt, finite = _guarded(
-        _optimizer(config.critic_lr, config), networks.stack(gradients), state.critic, state.critic_opt
+    (loss_value, values), gradients = gradient_of((networks.members(state.critic), state.encoder))
+    (critic, encoder), critic_opt, finite = _guarded(
+        _optimizer(config.critic_lr, config),
+        (networks.stack(gradients[0]), gradients[1]),
+        (state.critic, state.encoder),
+        state.critic_opt,
+        _step_scale(config, state),
     )
-    moved = jax.tree.map(lambda t, c: t + config.tau * (c - t), state.target_critic, critic)
-    target_critic = jax.tree.map(lambda a, b: jnp.where(finite, a, b), moved, state.target_critic)
+    targets = (state.target_critic, state.target_encoder)
+    moved = jax.tree.map(lambda t, c: t + config.tau * (c - t), targets, (critic, encoder))
+    target_critic, target_encoder = jax.tree.map(lambda a, b: jnp.where(finite, a, b), moved, targets)
     state = state._replace(
         critic=critic,
         target_critic=target_critic,
+        encoder=encoder,
+        target_encoder=target_encoder,
         critic_opt=critic_opt,
         key=jax.random.key_data(key),
         critic_updates=state.critic_updates + 1,
@@ -163,20 +259,64 @@ def critic_update(config: RLPDConfig, state: TrainState, batch: Batch) -> tuple[
     return state, metrics
 
 
+def grasp_update(config: RLPDConfig, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    """Do one gradient step of the grasp critic and move its target; nothing else but the count of skips changes.
+
+    Args:
+        config: Settings.
+        state: Parameters and the rest.
+        batch: As for `critic_update`, of `grasp.split`.
+    """
+    aim = grasp.target(
+        config,
+        state.grasp,
+        state.target_grasp,
+        batch,
+        vision.encode(state.encoder, batch, NEXT),
+        vision.encode(state.target_encoder, batch, NEXT),
+    )
+    latent = vision.encode(state.encoder, batch)
+    loss_value, gradient = jax.value_and_grad(
+        lambda params: grasp.loss(config, params, batch, latent, jax.lax.stop_gradient(aim))
+    )(state.grasp)
+    params, grasp_opt, finite = _guarded(
+        _optimizer(config.critic_lr, config),
+        gradient,
+        state.grasp,
+        state.grasp_opt,
+        _step_scale(config, state),
+    )
+    moved = jax.tree.map(
+        lambda t, c: jnp.where(finite, t + config.tau * (c - t), t), state.target_grasp, params
+    )
+    state = state._replace(
+        grasp=params,
+        target_grasp=moved,
+        grasp_opt=grasp_opt,
+        skipped=state.skipped + jnp.where(finite, 0, 1),
+    )
+    return state, {"grasp_loss": loss_value, "grasp_target": jnp.mean(aim)}
+
+
 def actor_update(config: RLPDConfig, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
     """Do one gradient step of the actor, against the mean of all critics, and one of the temperature.
 
     Args:
-        batch: As for `critic_update`; only "state" is read.
+        config: Settings.
+        state: Parameters and the rest.
+        batch: As for `critic_update`; only the first observation is read.
     """
     actor_config = _actor_config(config, state.actor)
     key, action_key = jax.random.split(jax.random.wrap_key_data(state.key))
     temperature = jnp.exp(state.log_temperature)
     ensemble = networks.members(state.critic)
+    latent = vision.encode(state.encoder, batch)
 
     def actor_loss(actor: Params) -> tuple[jax.Array, jax.Array]:
-        action, log_prob = networks.sample(actor, batch["state"], action_key, actor_config)
-        value = jnp.mean(networks.critics(ensemble, batch["state"], action, config.activation), 0)
+        action, log_prob = networks.sample(actor, batch["state"], action_key, actor_config, latent)
+        value = jnp.mean(
+            networks.critics(ensemble, _critic_state(batch), action, config.activation, latent), 0
+        )
         return jnp.mean(temperature * log_prob - value), -jnp.mean(log_prob)
 
     (actor_loss_value, entropy), actor_gradient = jax.value_and_grad(actor_loss, has_aux=True)(state.actor)
@@ -185,14 +325,16 @@ def actor_update(config: RLPDConfig, state: TrainState, batch: Batch) -> tuple[T
         return jnp.exp(log_temperature) * (entropy - config.target_entropy(actor_config.action_size))
 
     temperature_loss_value, temperature_gradient = jax.value_and_grad(temperature_loss)(state.log_temperature)
+    step_scale = _step_scale(config, state)
     actor, actor_opt, actor_finite = _guarded(
-        _optimizer(config.actor_lr, config), actor_gradient, state.actor, state.actor_opt
+        _optimizer(config.actor_lr, config), actor_gradient, state.actor, state.actor_opt, step_scale
     )
     log_temperature, temperature_opt, temperature_finite = _guarded(
         _optimizer(config.temperature_lr, config),
         temperature_gradient,
         state.log_temperature,
         state.temperature_opt,
+        step_scale,
     )
     state = state._replace(
         actor=actor,
@@ -213,68 +355,91 @@ def actor_update(config: RLPDConfig, state: TrainState, batch: Batch) -> tuple[T
 
 
 @partial(jax.jit, static_argnums=0, donate_argnums=1)
-def update(config: RLPDConfig, state: TrainState, batches: Batch) -> tuple[TrainState, Metrics]:
+def update(
+    config: RLPDConfig, state: TrainState, batches: Batch, backbone: resnet10.Leaves | None = None
+) -> tuple[TrainState, Metrics]:
     """Do one critic update per batch, then one actor and temperature update on the last batch, in one call.
 
     Args:
         config: Settings.
         state: Consumed: its buffers are reused for the result.
-        batches: Arrays of `critic_update` with a further leading axis, the critic updates. SchemaError if a
-            shape does not fit.
+        batches: "state", "next_state", "action", "reward", "discount" as for `critic_update`, and for every
+            camera of the encoder its name and "next_" + name: images uint8 (B, height, width, 3), or feature maps
+            of a cache. All have a further leading axis, the critic updates. SchemaError if a shape does not fit.
+        backbone: Frozen weights where `config.encoder` is "resnet10".
 
     Returns:
         New state; scalars by name, those of the critics averaged over the updates that were finite.
     """
-    check_batches(state, batches)
+    check_batches(config, state, batches)
+    if state.grasp:
+        batches = grasp.split(config, batches)
+    if state.encoder:
+        key, shift_key = jax.random.split(jax.random.wrap_key_data(state.key))
+        state = state._replace(key=jax.random.key_data(key))
+        keys = jax.random.split(shift_key, len(batches["reward"]))
+        batches = jax.lax.map(
+            lambda each: vision.see(config, state.encoder, backbone, *each), (batches, keys)
+        )
+
+    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        state, metrics = critic_update(config, state, batch)
+        if not state.grasp:
+            return state, metrics
+        state, of_grasp = grasp_update(config, state, batch)
+        return state, {**metrics, **of_grasp}
+
     # A loop body is compiled once, and costs nothing measurable on a CPU over an unrolled one.
-    state, critic_metrics = jax.lax.scan(partial(critic_update, config), state, batches)
+    state, critic_metrics = jax.lax.scan(step, state, batches)
     state, actor_metrics = actor_update(config, state, jax.tree.map(lambda leaf: leaf[-1], batches))
     metrics = {name: jnp.nanmean(values) for name, values in critic_metrics.items()}
     return state, {**metrics, **actor_metrics, "skipped": state.skipped}
 
 
-def empty_batches(config: RLPDConfig, spec: EnvSpec) -> dict[str, np.ndarray]:
-    """Return batches of zeros in the shapes and types that `update` takes."""
-    lead = (config.utd_ratio, config.batch_size)
-    state = np.zeros((*lead, spec.policy_state_size), np.float32)
-    action = np.zeros((*lead, spec.action_size), np.float32)
-    scalar = np.zeros(lead, np.float32)
-    return {"state": state, "next_state": state, "action": action, "reward": scalar, "discount": scalar}
-
-
-def check_batches(state: TrainState, batches: Batch) -> None:
+def check_batches(config: RLPDConfig, state: TrainState, batches: Batch) -> None:
     """Raise SchemaError unless `batches` has every array of `update` in a shape that fits the networks."""
-    state_size = state.actor["hidden_0/kernel"].shape[0]
-    action_size = state.actor["mean/bias"].shape[0]
+    state_size = _state_size(state.actor)
     tails = {
         "state": (state_size,),
         "next_state": (state_size,),
-        "action": (action_size,),
+        "action": (_action_size(config, state.actor),),
         "reward": (),
         "discount": (),
     }
-    if set(batches) != set(tails):
-        raise SchemaError(f"batches: expected {sorted(tails)}, got {sorted(batches)}")
+    first = "proprio/kernel" if state.encoder else "hidden_0/kernel"
+    beside = 0 if state.encoder else state.actor["mean/bias"].shape[0]
+    privileged_size = state.critic[first].shape[1] - state_size - beside
+    if privileged_size:
+        tails["privileged"] = tails["next_privileged"] = (privileged_size,)
+    images = {prefix + camera for camera in vision.cameras(state.encoder) for prefix in ("", NEXT)}
+    if set(batches) != {*tails, *images}:
+        raise SchemaError(f"batches: expected {sorted({*tails, *images})}, got {sorted(batches)}")
     lead = batches["reward"].shape
     if len(lead) != 2 or 0 in lead:
         raise SchemaError(f"batches: reward must have shape (updates, batch), got {lead}")
     for name, tail in tails.items():
         if batches[name].shape != (*lead, *tail):
             raise SchemaError(f"batches: {name} must have shape {(*lead, *tail)}, got {batches[name].shape}")
+    vision.check_images(config, state.encoder, batches, lead)
 
 
 @partial(jax.jit, static_argnums=0)
-def sample_actions(config: RLPDConfig, actor: Params, state: jax.Array, key: jax.Array) -> jax.Array:
-    """Return random actions (..., action_size) for state vectors (..., state_size)."""
-    return networks.sample(actor, state, key, _actor_config(config, actor))[0]
+def sample_actions(
+    config: RLPDConfig, actor: Params, state: jax.Array, key: jax.Array, latent: jax.Array | None = None
+) -> jax.Array:
+    """Return random actions (..., action_size) for state vectors (..., state_size) and latents of cameras."""
+    return networks.sample(actor, state, key, _actor_config(config, actor), latent)[0]
 
 
 @partial(jax.jit, static_argnums=0)
-def mean_actions(config: RLPDConfig, actor: Params, state: jax.Array) -> jax.Array:
-    """Return squashed mean actions (..., action_size) for state vectors (..., state_size)."""
-    return jnp.tanh(networks.actor(actor, state, _actor_config(config, actor))[0])
+def mean_actions(
+    config: RLPDConfig, actor: Params, state: jax.Array, latent: jax.Array | None = None
+) -> jax.Array:
+    """Return squashed mean actions (..., action_size) for state vectors (..., state_size) and latents."""
+    return jnp.tanh(networks.actor(actor, state, _actor_config(config, actor), latent)[0])
 
 
 def actor_leaves(state: TrainState) -> dict[str, np.ndarray]:
-    """Return copies of the actor's parameters by name."""
-    return {name: np.array(leaf) for name, leaf in state.actor.items()}
+    """Return copies of what acting needs by name: parameters of actor, image encoder and grasp critic."""
+    of_grasp = {f"grasp/{name}": leaf for name, leaf in state.grasp.items()}
+    return {name: np.array(leaf) for name, leaf in {**state.actor, **state.encoder, **of_grasp}.items()}

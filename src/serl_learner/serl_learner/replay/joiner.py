@@ -15,10 +15,17 @@ from serl_core.types import Observation, Source, Transition
 
 @dataclass(frozen=True)
 class Frame:
-    """One observation as kept for learning: scaled state vector (state_size,), uint8 images by camera."""
+    """One observation as kept for learning.
+
+    Attributes:
+        state: Scaled state vector (state_size,).
+        images: By camera: uint8 images, or what a cache made of them.
+        privileged: Scaled vector of what only the critics read; None where they read nothing else.
+    """
 
     state: np.ndarray
     images: dict[str, np.ndarray] = field(default_factory=dict)
+    privileged: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -51,10 +58,12 @@ class Joiner:
     Args:
         spec: Environment whose transitions come; SchemaError on others.
         window: How far, in transitions of the same environment, order may be lost.
+        privileged: The same environment with the critics' privileged state as its policy vector; None: no such.
     """
 
-    def __init__(self, spec: EnvSpec, window: int = 1000) -> None:
+    def __init__(self, spec: EnvSpec, window: int = 1000, privileged: EnvSpec | None = None) -> None:
         self._spec = spec
+        self._privileged = privileged
         self._window = window
         self._streams: dict[str, _Stream] = {}
         self.duplicates = 0
@@ -90,7 +99,8 @@ class Joiner:
             stream.frames.clear()
 
     def _frame(self, observation: Observation) -> Frame:
-        for array in self._spec.policy_state:
+        privileged = self._privileged
+        for array in self._spec.policy_state + (privileged.policy_state if privileged is not None else ()):
             if array.name not in observation.state:
                 raise SchemaError(f"observation lacks {array.name!r}; it has {sorted(observation.state)}")
             array.check(observation.state[array.name])
@@ -102,7 +112,11 @@ class Joiner:
                         f"observation lacks {camera.name!r}; it has {sorted(observation.images)}"
                     )
                 images[camera.name] = camera.check(observation.images[camera.name])
-        return Frame(self._spec.policy_vector(observation.state), images)
+        return Frame(
+            self._spec.policy_vector(observation.state),
+            images,
+            None if privileged is None else privileged.policy_vector(observation.state),
+        )
 
 
 class _Stream:

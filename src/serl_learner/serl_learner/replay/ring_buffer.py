@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from serl_core.errors import SchemaError
 from serl_core.specs import EnvSpec
 from serl_learner.replay.joiner import Frame, Row
+from serl_learner.vision.config import policy_cameras
 
 _NONE = -1
 
@@ -25,9 +27,19 @@ class RingBuffer:
         spec: Environment; sizes and cameras of the rows.
         capacity: Most rows to hold.
         frame_capacity: Most observations to hold, at least 2; by default a tenth more than rows.
+        features: Shapes (shifts, height, width, channels) by camera of the float16 feature maps that rows hold in
+            place of images; None: they hold images. A sample draws one of the shifts.
+        privileged_size: Length of the critics' privileged state vector.
     """
 
-    def __init__(self, spec: EnvSpec, capacity: int, frame_capacity: int | None = None) -> None:
+    def __init__(
+        self,
+        spec: EnvSpec,
+        capacity: int,
+        frame_capacity: int | None = None,
+        features: Mapping[str, tuple[int, ...]] | None = None,
+        privileged_size: int = 0,
+    ) -> None:
         frames = max(2, capacity + capacity // 10 + 2 if frame_capacity is None else frame_capacity)
         self.capacity = capacity
         self._size = 0
@@ -40,11 +52,18 @@ class RingBuffer:
             "discount": np.zeros(capacity, np.float32),
             "source": np.zeros(capacity, np.uint8),
         }
-        cameras = {
-            c.name: np.zeros((frames, *c.shape), np.uint8) for c in spec.images if c.name in spec.policy_keys
-        }
-        self._store = {"state": np.zeros((frames, spec.policy_state_size), np.float32), **cameras}
-        self._cameras = tuple(cameras)
+        if features is None:
+            cameras = {c.name: np.zeros((frames, *c.shape), np.uint8) for c in policy_cameras(spec)}
+        else:
+            cameras = {name: np.zeros((frames, *shape), np.float16) for name, shape in features.items()}
+        self._shifts = {name: shape[0] for name, shape in (features or {}).items()}
+        self._store = {"state": np.zeros((frames, spec.policy_state_size), np.float32)}
+        if privileged_size:
+            self._store["privileged"] = np.zeros((frames, privileged_size), np.float32)
+        reserved = sorted(set(cameras) & {*self._rows, *self._store})
+        if reserved:
+            raise SchemaError(f"task {spec.task}: cameras must not be called {reserved}, which batches use")
+        self._store.update(cameras)
         self._users = np.zeros(frames, np.int64)
         self._keys: list[tuple[str, int, int] | None] = [None] * frames
         self._slots: dict[tuple[str, int, int], int] = {}
@@ -75,8 +94,9 @@ class RingBuffer:
             rng: Source of randomness.
 
         Returns:
-            "state", "action", "reward", "discount", "next_state", and for every camera its name and
-            "next_" + name. SchemaError if the buffer is empty.
+            "state", "action", "reward", "discount", "next_state", where the critics read more "privileged" and
+            "next_privileged", and for every camera its name and "next_" + name: images, or feature maps (...,
+            height, width, channels). SchemaError if the buffer is empty.
         """
         if self._size == 0:
             raise SchemaError("cannot sample from an empty replay buffer")
@@ -84,8 +104,22 @@ class RingBuffer:
         frames, next_frames = self._rows["frame"][rows], self._rows["next_frame"][rows]
         batch = {name: self._rows[name][rows] for name in ("action", "reward", "discount")}
         for name, array in self._store.items():
-            batch[name] = array[frames]
-            batch[f"next_{name}"] = array[next_frames]
+            for key, slots in ((name, frames), (f"next_{name}", next_frames)):
+                if name in self._shifts:
+                    batch[key] = array[slots, rng.integers(self._shifts[name], size=slots.shape)]
+                else:
+                    batch[key] = array[slots]
+        return batch
+
+    def blank(self, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+        """Return zeros in the shapes and types that `sample` returns."""
+        batch = {
+            name: np.zeros((*shape, *self._rows[name].shape[1:]), np.float32)
+            for name in ("action", "reward", "discount")
+        }
+        for name, array in self._store.items():
+            tail = array.shape[2 if name in self._shifts else 1 :]
+            batch[name] = batch[f"next_{name}"] = np.zeros((*shape, *tail), array.dtype)
         return batch
 
     def state(self) -> dict[str, Any]:
@@ -134,12 +168,13 @@ class RingBuffer:
                 f"row: expected action {self._rows['action'].shape[1:]}, got {row.action.shape}"
             )
         for frame in (row.frame, row.next_frame):
-            for name, array in {"state": frame.state, **frame.images}.items():
+            arrays = _arrays(frame)
+            for name, array in arrays.items():
                 if name not in self._store or array.shape != self._store[name].shape[1:]:
                     raise SchemaError(f"row: {name} of shape {array.shape} does not fit the replay buffer")
-            missing = set(self._cameras) - set(frame.images)
+            missing = set(self._store) - set(arrays)
             if missing:
-                raise SchemaError(f"row: camera images {sorted(missing)} are missing")
+                raise SchemaError(f"row: {sorted(missing)} are missing")
 
     def _hold(self, key: tuple[str, int, int], frame: Frame) -> int:
         """Return the slot of an observation, stored now if it is not there yet, with one user more."""
@@ -148,9 +183,8 @@ class RingBuffer:
             slot = self._free.pop()
             self._slots[key] = slot
             self._keys[slot] = key
-            self._store["state"][slot] = frame.state
-            for name in self._cameras:
-                self._store[name][slot] = frame.images[name]
+            for name, array in _arrays(frame).items():
+                self._store[name][slot] = array
         self._users[slot] += 1
         return slot
 
@@ -166,3 +200,8 @@ class RingBuffer:
                 del self._slots[key]
                 self._keys[slot] = None
                 self._free.append(slot)
+
+
+def _arrays(frame: Frame) -> dict[str, np.ndarray]:
+    own = {"state": frame.state, **frame.images}
+    return own if frame.privileged is None else {**own, "privileged": frame.privileged}
