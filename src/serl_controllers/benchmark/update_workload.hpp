@@ -21,8 +21,10 @@ public:
     std::mt19937 random(1);
     std::normal_distribution<double> normal;
     const auto draw = [&](auto & values, double scale) {
-        for (auto & value : values.reshaped()) {value = scale * normal(random);}
-      };
+      for (auto & value : values.reshaped()) {
+        value = scale * normal(random);
+      }
+    };
     Jacobian J_BE_mean;
     draw(J_BE_mean, 0.5);
     for (std::size_t i = 0; i < kSize; ++i) {

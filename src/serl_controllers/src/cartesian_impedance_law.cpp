@@ -28,8 +28,7 @@ Pose normalized(const Pose & pose) noexcept
 
 }  // namespace
 
-CartesianImpedanceLaw::CartesianImpedanceLaw() noexcept
-: goal_(ImpedanceGains::compliant()), active_(goal_)
+CartesianImpedanceLaw::CartesianImpedanceLaw() noexcept : goal_(ImpedanceGains::compliant()), active_(goal_)
 {
 }
 
@@ -40,7 +39,9 @@ bool CartesianImpedanceLaw::reset(const RobotState & state) noexcept
 
 bool CartesianImpedanceLaw::reset(const RobotState & state, const Vector7 & torque) noexcept
 {
-  if (!is_good(state)) {return false;}
+  if (!is_good(state)) {
+    return false;
+  }
   active_ = goal_;
   filter_.reset(state.X_BE);
   integral_wrench_.setZero();
@@ -56,7 +57,9 @@ bool CartesianImpedanceLaw::reset(const RobotState & state, const Vector7 & torq
 std::string_view CartesianImpedanceLaw::set_gains(const ImpedanceGains & gains) noexcept
 {
   const std::string_view reason = gains.validate();
-  if (reason.empty()) {goal_ = gains;}
+  if (reason.empty()) {
+    goal_ = gains;
+  }
   return reason;
 }
 
@@ -73,12 +76,14 @@ const Output & CartesianImpedanceLaw::update(
     return output_;
   }
   active_.glide_towards(goal_, smoothing_fraction(goal_.gain_time_constant, dt));
-  if (!is_good(state)) {return relax(dt);}
+  if (!is_good(state)) {
+    return relax(dt);
+  }
 
   // Commanded target -> smoothed target.
-  if (!is_finite(command.X_BE_target) ||
-    !(command.X_BE_target.position - filter_.pose().position).allFinite())
-  {
+  if (
+    !is_finite(command.X_BE_target) ||
+    !(command.X_BE_target.position - filter_.pose().position).allFinite()) {
     output_.flags |= kHeldNonFiniteTarget;
     output_.X_BE_commanded = filter_.pose();
   } else if (!is_unit(command.X_BE_target.orientation)) {
@@ -91,27 +96,30 @@ const Output & CartesianImpedanceLaw::update(
   output_.X_BE_smoothed = filter_.pose();
 
   // -> clipped target.
-  const LimitedReference limited = limit_reference(
-    output_.X_BE_smoothed, normalized(state.X_BE), active_.error_min, active_.error_max);
+  const LimitedReference limited =
+    limit_reference(output_.X_BE_smoothed, normalized(state.X_BE), active_.error_min, active_.error_max);
   output_.error = limited.error;
   output_.clipped_error = limited.clipped_error;
   output_.X_BE_clipped = limited.X_BE_clipped;
-  if (limited.clipped) {output_.flags |= kErrorClipped;}
+  if (limited.clipped) {
+    output_.flags |= kErrorClipped;
+  }
 
   // -> wrench.
   const Vector6 V_BE = state.J_BE * state.dq;
   const Vector6 damping_wrench = -active_.damping.cwiseProduct(V_BE);
-  const Vector6 damping_bound =
-    active_.damping.cwiseProduct(active_.error_max - active_.error_min) / dt;
+  const Vector6 damping_bound = active_.damping.cwiseProduct(active_.error_max - active_.error_min) / dt;
   const Vector6 clamped_damping_wrench = damping_wrench.cwiseMax(-damping_bound).cwiseMin(damping_bound);
-  if (clamped_damping_wrench != damping_wrench) {output_.flags |= kDampingClamped;}
+  if (clamped_damping_wrench != damping_wrench) {
+    output_.flags |= kDampingClamped;
+  }
 
   integral_wrench_ += active_.integral_gain.cwiseProduct(limited.clipped_error) * dt;
   integral_wrench_ = integral_wrench_.cwiseMax(-active_.integral_limit).cwiseMin(active_.integral_limit);
   output_.integral_wrench = integral_wrench_;
 
-  output_.wrench = active_.stiffness.cwiseProduct(limited.clipped_error) + clamped_damping_wrench +
-    integral_wrench_;
+  output_.wrench =
+    active_.stiffness.cwiseProduct(limited.clipped_error) + clamped_damping_wrench + integral_wrench_;
   if (command.feed_forward.allFinite()) {
     output_.wrench += command.feed_forward;
   } else {
@@ -129,12 +137,18 @@ const Output & CartesianImpedanceLaw::update(
     state.J_BE, state.q, state.dq, q_nullspace_, active_.nullspace_stiffness, active_.nullspace_damping);
   const Vector7 torque = output_.task_torque + output_.nullspace_torque + state.coriolis;
   // Finite but absurd numbers can still overflow on the way.
-  if (!torque.allFinite()) {return relax(dt);}
+  if (!torque.allFinite()) {
+    return relax(dt);
+  }
 
   const Vector7 saturated = saturate_torque(torque, active_.max_torque);
-  if (saturated != torque) {output_.flags |= kTorqueSaturated;}
+  if (saturated != torque) {
+    output_.flags |= kTorqueSaturated;
+  }
   const Vector7 limited_torque = limit_torque_rate(saturated, output_.torque, active_.max_torque_rate, dt);
-  if (limited_torque != saturated) {output_.flags |= kTorqueRateLimited;}
+  if (limited_torque != saturated) {
+    output_.flags |= kTorqueRateLimited;
+  }
   output_.torque = limited_torque;
   return output_;
 }

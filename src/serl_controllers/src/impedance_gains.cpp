@@ -16,13 +16,16 @@ Vector6 linear_angular(double linear, double angular) noexcept
   return values;
 }
 
-template<typename Vector>
+template <typename Vector>
 bool is_non_negative(const Vector & values) noexcept
 {
   return values.allFinite() && (values.array() >= 0.0).all();
 }
 
-bool is_non_negative(double value) noexcept {return std::isfinite(value) && value >= 0.0;}
+bool is_non_negative(double value) noexcept
+{
+  return std::isfinite(value) && value >= 0.0;
+}
 
 }  // namespace
 
@@ -65,16 +68,36 @@ ImpedanceGains ImpedanceGains::without_spring(const Vector6 & new_damping) const
 
 std::string_view ImpedanceGains::validate() const noexcept
 {
-  if (!is_non_negative(stiffness)) {return "stiffness must be finite and not negative";}
-  if (!is_non_negative(damping)) {return "damping must be finite and not negative";}
-  if (!is_non_negative((-error_min).eval())) {return "error_min must be finite and not positive";}
-  if (!is_non_negative(error_max)) {return "error_max must be finite and not negative";}
-  if (!is_non_negative(integral_gain)) {return "integral_gain must be finite and not negative";}
-  if (!is_non_negative(integral_limit)) {return "integral_limit must be finite and not negative";}
-  if (!is_non_negative(nullspace_stiffness)) {return "nullspace_stiffness must be finite and not negative";}
-  if (!is_non_negative(nullspace_damping)) {return "nullspace_damping must be finite and not negative";}
-  if (!is_non_negative(target_time_constant)) {return "target_time_constant must be finite and not negative";}
-  if (!is_non_negative(gain_time_constant)) {return "gain_time_constant must be finite and not negative";}
+  if (!is_non_negative(stiffness)) {
+    return "stiffness must be finite and not negative";
+  }
+  if (!is_non_negative(damping)) {
+    return "damping must be finite and not negative";
+  }
+  if (!is_non_negative((-error_min).eval())) {
+    return "error_min must be finite and not positive";
+  }
+  if (!is_non_negative(error_max)) {
+    return "error_max must be finite and not negative";
+  }
+  if (!is_non_negative(integral_gain)) {
+    return "integral_gain must be finite and not negative";
+  }
+  if (!is_non_negative(integral_limit)) {
+    return "integral_limit must be finite and not negative";
+  }
+  if (!is_non_negative(nullspace_stiffness)) {
+    return "nullspace_stiffness must be finite and not negative";
+  }
+  if (!is_non_negative(nullspace_damping)) {
+    return "nullspace_damping must be finite and not negative";
+  }
+  if (!is_non_negative(target_time_constant)) {
+    return "target_time_constant must be finite and not negative";
+  }
+  if (!is_non_negative(gain_time_constant)) {
+    return "gain_time_constant must be finite and not negative";
+  }
   if (!max_torque.allFinite() || (max_torque.array() <= 0.0).any()) {
     return "max_torque must be finite and positive";
   }

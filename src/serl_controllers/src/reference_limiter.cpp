@@ -14,8 +14,7 @@ LimitedReference limit_reference(
   limited.clipped_error = limited.error.cwiseMax(error_min).cwiseMin(error_max);
   limited.clipped = limited.clipped_error != limited.error;
   limited.X_BE_clipped.position = X_BE.position + limited.clipped_error.head<3>();
-  limited.X_BE_clipped.orientation =
-    rotation_from_vector(limited.clipped_error.tail<3>()) * X_BE.orientation;
+  limited.X_BE_clipped.orientation = rotation_from_vector(limited.clipped_error.tail<3>()) * X_BE.orientation;
   return limited;
 }
 

@@ -13,8 +13,7 @@ namespace serl_controllers
 class RandomInputs
 {
 public:
-  explicit RandomInputs(unsigned seed)
-  : generator_(seed) {}
+  explicit RandomInputs(unsigned seed) : generator_(seed) {}
 
   double uniform(double low, double high)
   {
@@ -22,24 +21,21 @@ public:
   }
 
   /// Vector of type V with elements in [low, high].
-  template<typename V>
+  template <typename V>
   V vector(double low, double high)
   {
-    return V::NullaryExpr([&](Eigen::Index) {return uniform(low, high);});
+    return V::NullaryExpr([&](Eigen::Index) { return uniform(low, high); });
   }
 
   /// Any orientation, both signs of the quaternion alike.
   Eigen::Quaterniond orientation()
   {
     std::normal_distribution<double> normal;
-    return Eigen::Quaterniond(
-      normal(generator_), normal(generator_), normal(generator_), normal(generator_)).normalized();
+    return Eigen::Quaterniond(normal(generator_), normal(generator_), normal(generator_), normal(generator_))
+      .normalized();
   }
 
-  Pose pose(double reach)
-  {
-    return Pose{vector<Eigen::Vector3d>(-reach, reach), orientation()};
-  }
+  Pose pose(double reach) { return Pose{vector<Eigen::Vector3d>(-reach, reach), orientation()}; }
 
   RobotState state(double max_speed)
   {
@@ -48,7 +44,7 @@ public:
     state.dq = vector<Vector7>(-max_speed, max_speed);
     state.coriolis = vector<Vector7>(-2.0, 2.0);
     state.X_BE = pose(1.0);
-    state.J_BE = Jacobian::NullaryExpr([&](Eigen::Index, Eigen::Index) {return uniform(-1.0, 1.0);});
+    state.J_BE = Jacobian::NullaryExpr([&](Eigen::Index, Eigen::Index) { return uniform(-1.0, 1.0); });
     return state;
   }
 

@@ -21,9 +21,9 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 static_assert(
   noexcept(std::declval<CartesianImpedanceLaw &>().update(
-      std::declval<const RobotState &>(), std::declval<const Command &>(), kDt)) &&
-  noexcept(std::declval<CartesianImpedanceLaw &>().reset(std::declval<const RobotState &>())) &&
-  noexcept(std::declval<CartesianImpedanceLaw &>().set_gains(std::declval<const ImpedanceGains &>())),
+    std::declval<const RobotState &>(), std::declval<const Command &>(), kDt)) &&
+    noexcept(std::declval<CartesianImpedanceLaw &>().reset(std::declval<const RobotState &>())) &&
+    noexcept(std::declval<CartesianImpedanceLaw &>().set_gains(std::declval<const ImpedanceGains &>())),
   "the control path does not throw");
 
 /// Gains that take effect in the first cycle, with torque limits too wide to be reached.
@@ -59,7 +59,9 @@ TEST(ForceBound, HoldsOnEveryAxisInEveryState)
     ASSERT_EQ(law.set_gains(random.gains()), "");
     ASSERT_TRUE(law.reset(random.state(1.0)));
     for (int cycle = 0; cycle < 30; ++cycle) {
-      if (cycle % 10 == 5) {ASSERT_EQ(law.set_gains(random.gains()), "");}
+      if (cycle % 10 == 5) {
+        ASSERT_EQ(law.set_gains(random.gains()), "");
+      }
       const double dt = random.uniform(1e-4, 5e-3);
       // Speeds from rest to far beyond what any arm does, so that the damping clamp is reached as well.
       const RobotState state = random.state(std::pow(10.0, random.uniform(-3.0, 3.0)));
@@ -68,7 +70,8 @@ TEST(ForceBound, HoldsOnEveryAxisInEveryState)
       const ImpedanceGains & gains = law.active_gains();
       const Vector6 spring_damper = output.wrench - output.integral_wrench - command.feed_forward;
       const Vector6 limit = gains.error_max.cwiseMax(-gains.error_min);
-      const Vector6 bound = gains.stiffness.cwiseProduct(limit) + 2.0 / dt * gains.damping.cwiseProduct(limit);
+      const Vector6 bound =
+        gains.stiffness.cwiseProduct(limit) + 2.0 / dt * gains.damping.cwiseProduct(limit);
       for (int axis = 0; axis < 6; ++axis) {
         ASSERT_LE(std::abs(spring_damper[axis]), bound[axis] * (1.0 + 1e-12) + 1e-9);
         ASSERT_LE(std::abs(output.integral_wrench[axis]), gains.integral_limit[axis]);
@@ -154,8 +157,12 @@ TEST(Wrench, IsTheSameForBothSignsOfTheTargetsQuaternion)
     RobotState state = random.state(0.5);
     Command command = random.command();
     const Vector7 torque = law.update(state, command, kDt).torque;
-    if (i % 2 == 0) {command.X_BE_target.orientation.coeffs() *= -1.0;}
-    if (i % 3 == 0) {state.X_BE.orientation.coeffs() *= -1.0;}
+    if (i % 2 == 0) {
+      command.X_BE_target.orientation.coeffs() *= -1.0;
+    }
+    if (i % 3 == 0) {
+      state.X_BE.orientation.coeffs() *= -1.0;
+    }
     ASSERT_LT((twin.update(state, command, kDt).torque - torque).norm(), 1e-9);
   }
 }
@@ -191,10 +198,14 @@ TEST(Integral, GrowsInSecondsAndStopsAtItsLimit)
     Command command = hold(state);
     command.X_BE_target.position.x() = 0.005;
     double time = 0.0;
-    for (; time < 0.4 - 1e-9; time += dt) {law.update(state, command, dt);}
+    for (; time < 0.4 - 1e-9; time += dt) {
+      law.update(state, command, dt);
+    }
     EXPECT_NEAR(law.output().integral_wrench[0], 100.0 * 0.005 * 0.4, 1e-12);
     EXPECT_EQ(law.output().integral_wrench[1], 0.0);
-    for (; time < 4.0; time += dt) {law.update(state, command, dt);}
+    for (; time < 4.0; time += dt) {
+      law.update(state, command, dt);
+    }
     EXPECT_EQ(law.output().integral_wrench[0], 0.5);
     ASSERT_TRUE(law.reset(state));
     law.update(state, hold(state), dt);
@@ -214,11 +225,19 @@ TEST(Torque, IsContinuousWhateverJumps)
     RobotState state = random.state(1.0);
     Command command = random.command();
     for (int cycle = 0; cycle < 100; ++cycle) {
-      if (cycle % 20 == 0) {command = random.command();}
-      if (cycle % 20 == 10) {ASSERT_EQ(law.set_gains(random.gains()), "");}
-      if (cycle % 50 == 30) {state = random.state(1.0);}
+      if (cycle % 20 == 0) {
+        command = random.command();
+      }
+      if (cycle % 20 == 10) {
+        ASSERT_EQ(law.set_gains(random.gains()), "");
+      }
+      if (cycle % 50 == 30) {
+        state = random.state(1.0);
+      }
       RobotState seen = state;
-      if (cycle % 25 < 3) {seen.q[2] = kNan;}
+      if (cycle % 25 < 3) {
+        seen.q[2] = kNan;
+      }
       const double dt = random.uniform(1e-4, 2e-3);
       const Vector7 torque = law.update(seen, command, dt).torque;
       const Vector7 largest = law.active_gains().max_torque_rate * dt;
@@ -257,7 +276,9 @@ TEST(Gains, GlideToNewValuesWithTheirTimeConstant)
   ASSERT_EQ(law.set_gains(gains), "");
   const double before = law.active_gains().stiffness[0];
   const int cycles = 100;
-  for (int i = 0; i < cycles; ++i) {law.update(state, hold(state), kDt);}
+  for (int i = 0; i < cycles; ++i) {
+    law.update(state, hold(state), kDt);
+  }
   const double expected = 1000.0 + (before - 1000.0) * std::exp(-cycles * kDt / gains.gain_time_constant);
   EXPECT_NEAR(law.active_gains().stiffness[0], expected, 1e-9);
   EXPECT_EQ(law.gains().stiffness[0], 1000.0);
@@ -277,7 +298,11 @@ TEST(BadInput, HoldsTheSmoothedTargetAndSaysWhy)
   RandomInputs random(8);
   const RobotState state = random.state(0.0);
   Command good = random.command();
-  struct Case {Pose X_BE; std::uint32_t flag;};
+  struct Case
+  {
+    Pose X_BE;
+    std::uint32_t flag;
+  };
   std::vector<Case> cases;
   for (const double bad : {kNan, kInfinity, -kInfinity}) {
     for (int i = 0; i < 3; ++i) {
@@ -296,7 +321,9 @@ TEST(BadInput, HoldsTheSmoothedTargetAndSaysWhy)
   for (const Case & bad : cases) {
     CartesianImpedanceLaw law;
     ASSERT_TRUE(law.reset(state));
-    for (int i = 0; i < 20; ++i) {law.update(state, good, kDt);}
+    for (int i = 0; i < 20; ++i) {
+      law.update(state, good, kDt);
+    }
     const Output before = law.output();
     Command command = good;
     command.X_BE_target = bad.X_BE;
@@ -370,21 +397,26 @@ TEST(BadInput, ABadStateLetsTheTorqueGoToZero)
   RandomInputs random(10);
   using Spoil = void (*)(RobotState &);
   const Spoil spoils[] = {
-    [](RobotState & state) {state.q[0] = kNan;},
-    [](RobotState & state) {state.dq[6] = kInfinity;},
-    [](RobotState & state) {state.coriolis[3] = kNan;},
-    [](RobotState & state) {state.X_BE.position[1] = kNan;},
-    [](RobotState & state) {state.X_BE.orientation.coeffs()[2] = kNan;},
-    [](RobotState & state) {state.X_BE.orientation.coeffs().setZero();},
-    [](RobotState & state) {state.J_BE(5, 6) = -kInfinity;},
-    [](RobotState & state) {state.J_BE.setConstant(1e300); state.dq.setConstant(1e300);},
+    [](RobotState & state) { state.q[0] = kNan; },
+    [](RobotState & state) { state.dq[6] = kInfinity; },
+    [](RobotState & state) { state.coriolis[3] = kNan; },
+    [](RobotState & state) { state.X_BE.position[1] = kNan; },
+    [](RobotState & state) { state.X_BE.orientation.coeffs()[2] = kNan; },
+    [](RobotState & state) { state.X_BE.orientation.coeffs().setZero(); },
+    [](RobotState & state) { state.J_BE(5, 6) = -kInfinity; },
+    [](RobotState & state) {
+      state.J_BE.setConstant(1e300);
+      state.dq.setConstant(1e300);
+    },
   };
   for (const Spoil spoil : spoils) {
     CartesianImpedanceLaw law;
     const RobotState good = random.state(0.1);
     const Command command = random.command();
     ASSERT_TRUE(law.reset(good));
-    for (int i = 0; i < 50; ++i) {law.update(good, command, kDt);}
+    for (int i = 0; i < 50; ++i) {
+      law.update(good, command, kDt);
+    }
     ASSERT_GT(law.output().torque.norm(), 1.0);
     RobotState bad = good;
     spoil(bad);
@@ -398,7 +430,9 @@ TEST(BadInput, ABadStateLetsTheTorqueGoToZero)
     }
     EXPECT_EQ(previous, Vector7::Zero().eval());
     // And back to work with the next good state.
-    for (int i = 0; i < 200; ++i) {law.update(good, command, kDt);}
+    for (int i = 0; i < 200; ++i) {
+      law.update(good, command, kDt);
+    }
     EXPECT_EQ(law.output().flags & kBadState, 0u);
     EXPECT_GT(law.output().torque.norm(), 1.0);
   }
@@ -426,7 +460,9 @@ TEST(Reset, StartsFromTheMeasuredPoseWithTheCoriolisTorque)
   const RobotState state = random.state(0.1);
   CartesianImpedanceLaw law;
   ASSERT_TRUE(law.reset(random.state(0.1)));
-  for (int i = 0; i < 100; ++i) {law.update(random.state(0.1), random.command(), kDt);}
+  for (int i = 0; i < 100; ++i) {
+    law.update(random.state(0.1), random.command(), kDt);
+  }
   ASSERT_TRUE(law.reset(state));
   EXPECT_EQ(law.output().torque, state.coriolis);
   EXPECT_LT(pose_error(law.output().X_BE_smoothed, state.X_BE).norm(), 1e-14);
@@ -443,7 +479,8 @@ TEST(Reset, GoesOnFromTheTorqueThatWasCommandedLast)
     ASSERT_TRUE(law.reset(state, held));
     ASSERT_EQ(law.output().torque, held);
     const Vector7 next = law.update(state, random.command(), kDt).torque;
-    ASSERT_TRUE(((next - held).cwiseAbs().array() <= law.gains().max_torque_rate.array() * kDt + 1e-12).all());
+    ASSERT_TRUE(
+      ((next - held).cwiseAbs().array() <= law.gains().max_torque_rate.array() * kDt + 1e-12).all());
   }
 }
 

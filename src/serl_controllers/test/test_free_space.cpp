@@ -42,9 +42,9 @@ public:
     }
   }
 
-  Eigen::Vector3d position() const {return state_.X_BE.position;}
-  Eigen::Vector3d velocity() const {return state_.dq.head<3>();}
-  int clipped_cycles() const {return clipped_cycles_;}
+  Eigen::Vector3d position() const { return state_.X_BE.position; }
+  Eigen::Vector3d velocity() const { return state_.dq.head<3>(); }
+  int clipped_cycles() const { return clipped_cycles_; }
 
 private:
   CartesianImpedanceLaw law_;
@@ -96,8 +96,8 @@ TEST(FreeSpace, AnActionOfMTimesTheLimitIsReachedInABlock)
     const Eigen::Vector3d action = share * kBlock * limit;
     UnitMass limited(one_cycle_gains(limit));
     UnitMass unlimited(without_limits(one_cycle_gains(limit)));
-    limited.run(kBlock, [&](int) {return action;});
-    unlimited.run(kBlock, [&](int) {return action;});
+    limited.run(kBlock, [&](int) { return action; });
+    unlimited.run(kBlock, [&](int) { return action; });
     EXPECT_GT(limited.clipped_cycles(), 0);
     EXPECT_EQ(unlimited.clipped_cycles(), 0);
     EXPECT_LT((unlimited.position() - action).norm(), 1e-9);
@@ -110,7 +110,7 @@ TEST(FreeSpace, ALargerActionIsNot)
   const Eigen::Vector3d limit(0.01, 0.008, 0.005);
   const Eigen::Vector3d action = 1.5 * kBlock * limit;
   UnitMass limited(one_cycle_gains(limit));
-  limited.run(kBlock, [&](int) {return action;});
+  limited.run(kBlock, [&](int) { return action; });
   EXPECT_LT((limited.position() - kBlock * limit).norm(), 1e-9);
 }
 
@@ -120,10 +120,10 @@ TEST(FreeSpace, PolicyActionsOfACentimetreAreNotSlowedWithThePapersGains)
   UnitMass limited(gains);
   UnitMass unlimited(without_limits(gains));
   const auto steps = [](int cycle) -> Eigen::Vector3d {
-      return Eigen::Vector3d(0.01, -0.01, 0.005) * (1 + cycle / kBlock);
-    };
+    return Eigen::Vector3d(0.01, -0.01, 0.005) * (1 + cycle / kBlock);
+  };
   for (int block = 0; block < 10; ++block) {
-    const auto target = [&](int cycle) {return steps(block * kBlock + cycle);};
+    const auto target = [&](int cycle) { return steps(block * kBlock + cycle); };
     limited.run(kBlock, target);
     unlimited.run(kBlock, target);
     ASSERT_LT((limited.position() - unlimited.position()).norm(), 1e-12);
@@ -139,7 +139,7 @@ TEST(FreeSpace, SpeedIsLimitedByDampingAsDocumented)
   for (const double speed : {0.9 * fastest, 2.0 * fastest}) {
     UnitMass limited(gains);
     UnitMass unlimited(without_limits(gains));
-    const auto ramp = [&](int cycle) {return Eigen::Vector3d(speed * kDt * (cycle + 1), 0.0, 0.0);};
+    const auto ramp = [&](int cycle) { return Eigen::Vector3d(speed * kDt * (cycle + 1), 0.0, 0.0); };
     limited.run(1000, ramp);
     unlimited.run(1000, ramp);
     EXPECT_NEAR(unlimited.velocity()[0], speed, 1e-3 * speed);

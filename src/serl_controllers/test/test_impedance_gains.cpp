@@ -38,7 +38,9 @@ TEST(ImpedanceGains, DefaultsAreRefused)
 TEST(ImpedanceGains, RandomGoodOnesAreValid)
 {
   RandomInputs random(1);
-  for (int i = 0; i < 1000; ++i) {ASSERT_EQ(random.gains().validate(), "");}
+  for (int i = 0; i < 1000; ++i) {
+    ASSERT_EQ(random.gains().validate(), "");
+  }
 }
 
 TEST(ImpedanceGains, EveryFieldIsChecked)
@@ -54,19 +56,20 @@ TEST(ImpedanceGains, EveryFieldIsChecked)
   };
   const std::vector<double> bad{-1e-9, nan, infinity};
   const std::vector<Field> fields{
-    {"stiffness", [](ImpedanceGains & g, double x) {g.stiffness[5] = x;}, bad},
-    {"damping", [](ImpedanceGains & g, double x) {g.damping[0] = x;}, bad},
-    {"error_min", [](ImpedanceGains & g, double x) {g.error_min[3] = x;}, {1e-9, nan, -infinity}},
-    {"error_max", [](ImpedanceGains & g, double x) {g.error_max[3] = x;}, bad},
-    {"integral_gain", [](ImpedanceGains & g, double x) {g.integral_gain[1] = x;}, bad},
-    {"integral_limit", [](ImpedanceGains & g, double x) {g.integral_limit[2] = x;}, bad},
-    {"nullspace_stiffness", [](ImpedanceGains & g, double x) {g.nullspace_stiffness = x;}, bad},
-    {"nullspace_damping", [](ImpedanceGains & g, double x) {g.nullspace_damping = x;}, bad},
-    {"target_time_constant", [](ImpedanceGains & g, double x) {g.target_time_constant = x;}, bad},
-    {"gain_time_constant", [](ImpedanceGains & g, double x) {g.gain_time_constant = x;}, bad},
-    {"max_torque", [](ImpedanceGains & g, double x) {g.max_torque[6] = x;}, {0.0, -1.0, nan, infinity}},
-    {"max_torque_rate", [](ImpedanceGains & g, double x) {g.max_torque_rate[0] = x;},
-      {0.0, -1.0, nan, infinity}},
+    {"stiffness", [](ImpedanceGains & g, double x) { g.stiffness[5] = x; }, bad},
+    {"damping", [](ImpedanceGains & g, double x) { g.damping[0] = x; }, bad},
+    {"error_min", [](ImpedanceGains & g, double x) { g.error_min[3] = x; }, {1e-9, nan, -infinity}},
+    {"error_max", [](ImpedanceGains & g, double x) { g.error_max[3] = x; }, bad},
+    {"integral_gain", [](ImpedanceGains & g, double x) { g.integral_gain[1] = x; }, bad},
+    {"integral_limit", [](ImpedanceGains & g, double x) { g.integral_limit[2] = x; }, bad},
+    {"nullspace_stiffness", [](ImpedanceGains & g, double x) { g.nullspace_stiffness = x; }, bad},
+    {"nullspace_damping", [](ImpedanceGains & g, double x) { g.nullspace_damping = x; }, bad},
+    {"target_time_constant", [](ImpedanceGains & g, double x) { g.target_time_constant = x; }, bad},
+    {"gain_time_constant", [](ImpedanceGains & g, double x) { g.gain_time_constant = x; }, bad},
+    {"max_torque", [](ImpedanceGains & g, double x) { g.max_torque[6] = x; }, {0.0, -1.0, nan, infinity}},
+    {"max_torque_rate",
+     [](ImpedanceGains & g, double x) { g.max_torque_rate[0] = x; },
+     {0.0, -1.0, nan, infinity}},
   };
   for (const Field & field : fields) {
     for (const double value : field.bad) {
@@ -89,14 +92,12 @@ TEST(ImpedanceGains, GlideTowardsAGoal)
   EXPECT_LT((gains.damping - (0.75 * start.damping + 0.25 * goal.damping)).norm(), 1e-12);
   EXPECT_LT((gains.error_min - (0.75 * start.error_min + 0.25 * goal.error_min)).norm(), 1e-15);
   EXPECT_LT((gains.error_max - (0.75 * start.error_max + 0.25 * goal.error_max)).norm(), 1e-15);
-  EXPECT_LT(
-    (gains.integral_gain - (0.75 * start.integral_gain + 0.25 * goal.integral_gain)).norm(), 1e-11);
+  EXPECT_LT((gains.integral_gain - (0.75 * start.integral_gain + 0.25 * goal.integral_gain)).norm(), 1e-11);
   EXPECT_LT(
     (gains.integral_limit - (0.75 * start.integral_limit + 0.25 * goal.integral_limit)).norm(), 1e-13);
   EXPECT_NEAR(
     gains.nullspace_stiffness, 0.75 * start.nullspace_stiffness + 0.25 * goal.nullspace_stiffness, 1e-13);
-  EXPECT_NEAR(
-    gains.nullspace_damping, 0.75 * start.nullspace_damping + 0.25 * goal.nullspace_damping, 1e-13);
+  EXPECT_NEAR(gains.nullspace_damping, 0.75 * start.nullspace_damping + 0.25 * goal.nullspace_damping, 1e-13);
   EXPECT_EQ(gains.target_time_constant, goal.target_time_constant);
   EXPECT_EQ(gains.gain_time_constant, goal.gain_time_constant);
   EXPECT_EQ(gains.max_torque, goal.max_torque);
@@ -117,7 +118,9 @@ TEST(ImpedanceGains, WithoutSpringPushesWithTheCommandedWrenchAlone)
     Command command = random.command();
     command.X_BE_target = state.X_BE;
     const Output & output = law.update(state, command, 1e-3);
-    if ((output.flags & kDampingClamped) != 0) {continue;}
+    if ((output.flags & kDampingClamped) != 0) {
+      continue;
+    }
     const Vector6 expected = command.feed_forward - damping.cwiseProduct(state.J_BE * state.dq);
     ASSERT_LT((output.wrench - expected).norm(), 1e-9);
   }

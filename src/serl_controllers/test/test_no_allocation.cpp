@@ -21,9 +21,10 @@ namespace
 TEST(NoAllocation, TheCounterCounts)
 {
   EXPECT_EQ(count_allocations([] {}), 0);
-  EXPECT_GE(count_allocations([] {std::make_unique<volatile int>(1);}), 1);
-  EXPECT_GE(count_allocations([] {std::free(std::malloc(static_cast<std::size_t>(std::rand()) % 64 + 1));}), 1);
-  EXPECT_GE(count_allocations([] {Eigen::MatrixXd::Random(6, 7).eval();}), 1);
+  EXPECT_GE(count_allocations([] { std::make_unique<volatile int>(1); }), 1);
+  EXPECT_GE(
+    count_allocations([] { std::free(std::malloc(static_cast<std::size_t>(std::rand()) % 64 + 1)); }), 1);
+  EXPECT_GE(count_allocations([] { Eigen::MatrixXd::Random(6, 7).eval(); }), 1);
 }
 
 TEST(NoAllocation, OnTheWholeControlPath)
@@ -42,23 +43,24 @@ TEST(NoAllocation, OnTheWholeControlPath)
     const ImpedanceGains other_gains = random.gains();
     ImpedanceGains bad_gains = gains;
     bad_gains.damping[0] = -1.0;
-    const int allocated = count_allocations(
-      [&] {
-        CartesianImpedanceLaw law;
+    const int allocated = count_allocations([&] {
+      CartesianImpedanceLaw law;
+      law.update(state, command, 1e-3);
+      static_cast<void>(law.set_gains(gains));
+      law.reset(state);
+      law.update(state, command, 1e-3);
+      static_cast<void>(law.set_gains(other_gains));
+      law.update(next_state, command, 1e-3);
+      static_cast<void>(law.set_gains(bad_gains));
+      law.update(next_state, bad_command, 1e-3);
+      law.update(bad_state, command, 1e-3);
+      law.update(next_state, command, 0.0);
+      static_cast<void>(law.set_gains(ImpedanceGains::precise()));
+      for (int i = 0; i < 100; ++i) {
         law.update(state, command, 1e-3);
-        static_cast<void>(law.set_gains(gains));
-        law.reset(state);
-        law.update(state, command, 1e-3);
-        static_cast<void>(law.set_gains(other_gains));
-        law.update(next_state, command, 1e-3);
-        static_cast<void>(law.set_gains(bad_gains));
-        law.update(next_state, bad_command, 1e-3);
-        law.update(bad_state, command, 1e-3);
-        law.update(next_state, command, 0.0);
-        static_cast<void>(law.set_gains(ImpedanceGains::precise()));
-        for (int i = 0; i < 100; ++i) {law.update(state, command, 1e-3);}
-        law.reset(bad_state);
-      });
+      }
+      law.reset(bad_state);
+    });
     ASSERT_EQ(allocated, 0);
   }
 }
@@ -72,25 +74,32 @@ TEST(NoAllocation, OnTheWayOfTargetsWrenchesAndJointMotions)
     const Vector7 q = random.vector<Vector7>(-1.0, 1.0), goal = random.vector<Vector7>(-1.0, 1.0);
     Vector7 bad = q;
     bad[0] = std::numeric_limits<double>::quiet_NaN();
-    const int allocated = count_allocations(
-      [&] {
-        TargetTracker tracker;
-        tracker.reset(measured);
-        tracker.follow(target);
-        tracker.refuse(check_target(target, measured, TargetLimits{}), measured);
-        for (int i = 0; i < 100; ++i) {tracker.update(measured, 0.05, 1e-3);}
-        FeedForward feed_forward;
-        feed_forward.set(wrench, true);
-        for (int i = 0; i < 100; ++i) {feed_forward.update(measured.orientation, FeedForwardLimits{}, 1e-3);}
-        JointMotionLaw law;
-        static_cast<void>(law.set_settings(JointMotionSettings{}));
-        law.reset(q, q);
-        static_cast<void>(law.begin(goal, 0.0));
-        for (int i = 0; i < 100; ++i) {law.update(q, Vector7::Zero(), Vector7::Zero(), 1e-3);}
-        law.stop();
-        for (int i = 0; i < 400; ++i) {law.update(law.output().q_reference, q, q, 1e-3);}
-        law.update(bad, q, q, 1e-3);
-      });
+    const int allocated = count_allocations([&] {
+      TargetTracker tracker;
+      tracker.reset(measured);
+      tracker.follow(target);
+      tracker.refuse(check_target(target, measured, TargetLimits{}), measured);
+      for (int i = 0; i < 100; ++i) {
+        tracker.update(measured, 0.05, 1e-3);
+      }
+      FeedForward feed_forward;
+      feed_forward.set(wrench, true);
+      for (int i = 0; i < 100; ++i) {
+        feed_forward.update(measured.orientation, FeedForwardLimits{}, 1e-3);
+      }
+      JointMotionLaw law;
+      static_cast<void>(law.set_settings(JointMotionSettings{}));
+      law.reset(q, q);
+      static_cast<void>(law.begin(goal, 0.0));
+      for (int i = 0; i < 100; ++i) {
+        law.update(q, Vector7::Zero(), Vector7::Zero(), 1e-3);
+      }
+      law.stop();
+      for (int i = 0; i < 400; ++i) {
+        law.update(law.output().q_reference, q, q, 1e-3);
+      }
+      law.update(bad, q, q, 1e-3);
+    });
     ASSERT_EQ(allocated, 0);
   }
 }

@@ -16,7 +16,9 @@ TEST(NullspaceTask, IsTheProjectorThatTheSingularValueDecompositionGives)
   RandomInputs random(1);
   for (int i = 0; i < 2000; ++i) {
     Jacobian J_BE = random.state(0.0).J_BE;
-    if (i % 4 == 0) {J_BE.row(3) = J_BE.row(0);}  // an exactly singular posture
+    if (i % 4 == 0) {
+      J_BE.row(3) = J_BE.row(0);
+    }  // an exactly singular posture
     const Vector7 torque = random.vector<Vector7>(-10.0, 10.0);
     const Eigen::JacobiSVD<Eigen::MatrixXd> svd(Eigen::MatrixXd(J_BE), Eigen::ComputeFullV);
     // In the basis of right singular vectors, the share of sigma that stays is lambda / (sigma^2 + lambda).

@@ -24,7 +24,9 @@ TEST(ReferenceFilter, FollowsTheExponentialAtEveryRate)
     for (const int cycles : {1, 7, 500}) {
       ReferenceFilter filter;
       filter.reset(start);
-      for (int cycle = 0; cycle < cycles; ++cycle) {filter.update(target, time_constant, time / cycles);}
+      for (int cycle = 0; cycle < cycles; ++cycle) {
+        filter.update(target, time_constant, time / cycles);
+      }
       const Vector6 expected = left * pose_error(target, start);
       ASSERT_LT((pose_error(target, filter.pose()) - expected).norm(), 1e-11) << cycles << " cycles";
     }
@@ -59,7 +61,9 @@ TEST(ReferenceFilter, KeepsUnitLengthOverManyCycles)
   filter.reset(random.pose(1.0));
   for (int i = 0; i < 300; ++i) {
     const Pose target = random.pose(1.0);
-    for (int cycle = 0; cycle < 1000; ++cycle) {filter.update(target, 0.05, 1e-3);}
+    for (int cycle = 0; cycle < 1000; ++cycle) {
+      filter.update(target, 0.05, 1e-3);
+    }
   }
   EXPECT_NEAR(filter.pose().orientation.norm(), 1.0, 4e-16);
 }

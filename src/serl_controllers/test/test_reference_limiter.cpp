@@ -27,8 +27,7 @@ TEST(ReferenceLimiter, KeepsEachAxisInItsOwnLimits)
       if (inside) {
         ASSERT_EQ(limited.clipped_error[axis], limited.error[axis]);
       } else {
-        ASSERT_EQ(
-          limited.clipped_error[axis], limited.error[axis] > 0.0 ? error_max[axis] : error_min[axis]);
+        ASSERT_EQ(limited.clipped_error[axis], limited.error[axis] > 0.0 ? error_max[axis] : error_min[axis]);
         ASSERT_TRUE(limited.clipped);
       }
     }

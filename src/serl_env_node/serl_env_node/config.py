@@ -19,7 +19,9 @@ class EnvConfig:
     obs: str = parameter("state", "what the policy sees: state, or image (two cameras and proprioception)",
                          choices=("state", "image"))  # fmt: skip
     policy_keys_state: tuple[str, ...] = parameter((), "state keys that the policy reads when obs is state")
-    policy_keys_image: tuple[str, ...] = parameter((), "state keys and cameras that the policy reads when obs is image")
+    policy_keys_image: tuple[str, ...] = parameter(
+        (), "state keys and cameras that the policy reads when obs is image"
+    )
     rate_hz: float = parameter(10.0, "steps a second on the environment's clock [Hz]", 0.1, 100.0)
     max_steps: int = parameter(100, "steps until an episode times out", 1, 100_000)
     real_time_factor: float = parameter(

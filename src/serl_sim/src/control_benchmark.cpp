@@ -119,8 +119,9 @@ public:
 /// URDF of the hardware, by the command `describe`.
 std::string describe(const Options & options, const std::filesystem::path & out)
 {
-  const std::string command = "'" + (options.prefix / "lib/serl_sim/describe").string() + "' pcb_insertion --hardware '" +
-                              options.hardware + "' --out '" + out.string() + "' > /dev/null";
+  const std::string command = "'" + (options.prefix / "lib/serl_sim/describe").string() +
+                              "' pcb_insertion --hardware '" + options.hardware + "' --out '" + out.string() +
+                              "' > /dev/null";
   if (std::system(command.c_str()) != 0) {
     throw std::runtime_error("the robot could not be described");
   }

@@ -15,52 +15,52 @@ namespace serl_controllers
 /// What the robot measured in this cycle. E is the point that is controlled, B the base frame.
 struct RobotState
 {
-  Vector7 q = Vector7::Zero();            ///< joint positions [rad]
-  Vector7 dq = Vector7::Zero();           ///< joint velocities [rad/s]
-  Vector7 coriolis = Vector7::Zero();     ///< Coriolis and centrifugal torques [Nm]; gravity is not among them
-  Pose X_BE;                              ///< pose of E in B
-  Jacobian J_BE = Jacobian::Zero();       ///< J_BE dq = V_BE, velocity of E and angular velocity, base axes
+  Vector7 q = Vector7::Zero();         ///< joint positions [rad]
+  Vector7 dq = Vector7::Zero();        ///< joint velocities [rad/s]
+  Vector7 coriolis = Vector7::Zero();  ///< Coriolis and centrifugal torques [Nm]; gravity is not among them
+  Pose X_BE;                           ///< pose of E in B
+  Jacobian J_BE = Jacobian::Zero();    ///< J_BE dq = V_BE, velocity of E and angular velocity, base axes
 };
 
 /// What is asked of the arm in this cycle.
 struct Command
 {
-  Pose X_BE_target;                               ///< commanded pose of E in B
-  Vector6 feed_forward = Vector6::Zero();         ///< wrench to add, at E, base axes [N, Nm]
-  Vector7 q_nullspace = Vector7::Zero();          ///< posture that the null-space task pulls to [rad]
+  Pose X_BE_target;                        ///< commanded pose of E in B
+  Vector6 feed_forward = Vector6::Zero();  ///< wrench to add, at E, base axes [N, Nm]
+  Vector7 q_nullspace = Vector7::Zero();   ///< posture that the null-space task pulls to [rad]
 };
 
 /// Bits of Output::flags.
 enum Flag : std::uint32_t
 {
-  kErrorClipped = 1u << 0,            ///< reference limiting is at work
-  kDampingClamped = 1u << 1,          ///< the damping wrench was at its bound
-  kTorqueSaturated = 1u << 2,         ///< a joint was at max_torque
-  kTorqueRateLimited = 1u << 3,       ///< a joint was at max_torque_rate
-  kHeldNonFiniteTarget = 1u << 4,     ///< the target had a NaN or infinity: smoothed target held
-  kHeldBadQuaternion = 1u << 5,       ///< the target's quaternion had not unit length: smoothed target held
-  kIgnoredFeedForward = 1u << 6,      ///< the feed-forward wrench was not finite: taken as zero
-  kHeldNullspacePosture = 1u << 7,    ///< q_nullspace was not finite: the last good one used
-  kBadState = 1u << 8,                ///< the state (or a torque made from it) was not finite, or its quaternion not unit
-  kBadTimeStep = 1u << 9,             ///< dt was not finite or not positive: nothing was done
-  kNotReset = 1u << 10,               ///< update() before a successful reset(): zero torque
+  kErrorClipped = 1u << 0,          ///< reference limiting is at work
+  kDampingClamped = 1u << 1,        ///< the damping wrench was at its bound
+  kTorqueSaturated = 1u << 2,       ///< a joint was at max_torque
+  kTorqueRateLimited = 1u << 3,     ///< a joint was at max_torque_rate
+  kHeldNonFiniteTarget = 1u << 4,   ///< the target had a NaN or infinity: smoothed target held
+  kHeldBadQuaternion = 1u << 5,     ///< the target's quaternion had not unit length: smoothed target held
+  kIgnoredFeedForward = 1u << 6,    ///< the feed-forward wrench was not finite: taken as zero
+  kHeldNullspacePosture = 1u << 7,  ///< q_nullspace was not finite: the last good one used
+  kBadState = 1u << 8,  ///< the state (or a torque made from it) was not finite, or its quaternion not unit
+  kBadTimeStep = 1u << 9,  ///< dt was not finite or not positive: nothing was done
+  kNotReset = 1u << 10,    ///< update() before a successful reset(): zero torque
 };
 
 /// What one cycle made, with everything that a plot of the paper's Fig. 5 needs. In a cycle with a bad state
 /// the targets and errors are those of the last good one.
 struct Output
 {
-  Vector7 torque = Vector7::Zero();             ///< to command, without gravity [Nm]
-  Vector7 task_torque = Vector7::Zero();        ///< J_BEᵀ wrench, before any torque limit [Nm]
-  Vector7 nullspace_torque = Vector7::Zero();   ///< before any torque limit [Nm]
-  Pose X_BE_commanded;                          ///< target as commanded (the held one when it was bad)
-  Pose X_BE_smoothed;                           ///< target after smoothing
-  Pose X_BE_clipped;                            ///< target after reference limiting
-  Vector6 error = Vector6::Zero();              ///< smoothed target - measured pose, base axes [m, rad]
-  Vector6 clipped_error = Vector6::Zero();      ///< clipped target - measured pose, base axes [m, rad]
-  Vector6 integral_wrench = Vector6::Zero();    ///< part of wrench that comes from the integral [N, Nm]
-  Vector6 wrench = Vector6::Zero();             ///< asked for at E, base axes, feed-forward included [N, Nm]
-  std::uint32_t flags = 0;                      ///< union of Flag bits
+  Vector7 torque = Vector7::Zero();            ///< to command, without gravity [Nm]
+  Vector7 task_torque = Vector7::Zero();       ///< J_BEᵀ wrench, before any torque limit [Nm]
+  Vector7 nullspace_torque = Vector7::Zero();  ///< before any torque limit [Nm]
+  Pose X_BE_commanded;                         ///< target as commanded (the held one when it was bad)
+  Pose X_BE_smoothed;                          ///< target after smoothing
+  Pose X_BE_clipped;                           ///< target after reference limiting
+  Vector6 error = Vector6::Zero();             ///< smoothed target - measured pose, base axes [m, rad]
+  Vector6 clipped_error = Vector6::Zero();     ///< clipped target - measured pose, base axes [m, rad]
+  Vector6 integral_wrench = Vector6::Zero();   ///< part of wrench that comes from the integral [N, Nm]
+  Vector6 wrench = Vector6::Zero();            ///< asked for at E, base axes, feed-forward included [N, Nm]
+  std::uint32_t flags = 0;                     ///< union of Flag bits
 };
 
 /// Cartesian impedance with reference limiting (SERL IV-E, HIL-SERL D.2), the law itself:
@@ -127,16 +127,16 @@ public:
   [[nodiscard]] std::string_view set_gains(const ImpedanceGains & gains) noexcept;
 
   /// The gains last set.
-  const ImpedanceGains & gains() const noexcept {return goal_;}
+  const ImpedanceGains & gains() const noexcept { return goal_; }
 
   /// The gains in force in the last cycle, on their way to gains().
-  const ImpedanceGains & active_gains() const noexcept {return active_;}
+  const ImpedanceGains & active_gains() const noexcept { return active_; }
 
   /// One control cycle of dt [s]. The result is valid until the next call.
   const Output & update(const RobotState & state, const Command & command, double dt) noexcept;
 
   /// The result of the last cycle or reset.
-  const Output & output() const noexcept {return output_;}
+  const Output & output() const noexcept { return output_; }
 
 private:
   const Output & relax(double dt) noexcept;

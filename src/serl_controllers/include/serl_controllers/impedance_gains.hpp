@@ -15,18 +15,18 @@ namespace serl_controllers
 /// start from a preset.
 struct ImpedanceGains
 {
-  Vector6 stiffness = Vector6::Zero();          ///< k_p [N/m, Nm/rad], ≥ 0
-  Vector6 damping = Vector6::Zero();            ///< k_d [N s/m, Nm s/rad], ≥ 0
-  Vector6 error_min = Vector6::Zero();          ///< lower limit of each axis of the pose error [m, rad], ≤ 0
-  Vector6 error_max = Vector6::Zero();          ///< upper limit of each axis of the pose error [m, rad], ≥ 0
-  Vector6 integral_gain = Vector6::Zero();      ///< k_i [N/(m s), Nm/(rad s)], ≥ 0
-  Vector6 integral_limit = Vector6::Zero();     ///< largest integral wrench [N, Nm], ≥ 0; 0 switches it off
-  double nullspace_stiffness = 0.0;             ///< [Nm/rad], ≥ 0
-  double nullspace_damping = 0.0;               ///< [Nm s/rad], ≥ 0
-  double target_time_constant = 0.0;            ///< of the smoothed target [s], ≥ 0; 0 is no smoothing
-  double gain_time_constant = 0.0;              ///< of gains that glide to new values [s], ≥ 0; 0 is at once
-  Vector7 max_torque = Vector7::Zero();         ///< largest torque of each joint [Nm], > 0
-  Vector7 max_torque_rate = Vector7::Zero();    ///< fastest change of it [Nm/s], > 0
+  Vector6 stiffness = Vector6::Zero();        ///< k_p [N/m, Nm/rad], ≥ 0
+  Vector6 damping = Vector6::Zero();          ///< k_d [N s/m, Nm s/rad], ≥ 0
+  Vector6 error_min = Vector6::Zero();        ///< lower limit of each axis of the pose error [m, rad], ≤ 0
+  Vector6 error_max = Vector6::Zero();        ///< upper limit of each axis of the pose error [m, rad], ≥ 0
+  Vector6 integral_gain = Vector6::Zero();    ///< k_i [N/(m s), Nm/(rad s)], ≥ 0
+  Vector6 integral_limit = Vector6::Zero();   ///< largest integral wrench [N, Nm], ≥ 0; 0 switches it off
+  double nullspace_stiffness = 0.0;           ///< [Nm/rad], ≥ 0
+  double nullspace_damping = 0.0;             ///< [Nm s/rad], ≥ 0
+  double target_time_constant = 0.0;          ///< of the smoothed target [s], ≥ 0; 0 is no smoothing
+  double gain_time_constant = 0.0;            ///< of gains that glide to new values [s], ≥ 0; 0 is at once
+  Vector7 max_torque = Vector7::Zero();       ///< largest torque of each joint [Nm], > 0
+  Vector7 max_torque_rate = Vector7::Zero();  ///< fastest change of it [Nm/s], > 0
 
   /// For contact: an axis cannot push with more than about 20 N or turn with more than 7.5 Nm.
   ///

@@ -26,7 +26,7 @@ public:
   const Pose & update(const Pose & X_BE_target, double time_constant, double dt) noexcept;
 
   /// The smoothed pose.
-  const Pose & pose() const noexcept {return X_BE_;}
+  const Pose & pose() const noexcept { return X_BE_; }
 
 private:
   Pose X_BE_;

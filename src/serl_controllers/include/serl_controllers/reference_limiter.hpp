@@ -10,10 +10,10 @@ namespace serl_controllers
 /// What reference limiting made of a target.
 struct LimitedReference
 {
-  Vector6 error;            ///< target - measured, before clipping; base axes [m, rad]
-  Vector6 clipped_error;    ///< the same with each axis inside its limits [m, rad]
-  Pose X_BE_clipped;        ///< the target that clipped_error belongs to: measured pose moved by it
-  bool clipped;             ///< true if any axis was outside its limits
+  Vector6 error;          ///< target - measured, before clipping; base axes [m, rad]
+  Vector6 clipped_error;  ///< the same with each axis inside its limits [m, rad]
+  Pose X_BE_clipped;      ///< the target that clipped_error belongs to: measured pose moved by it
+  bool clipped;           ///< true if any axis was outside its limits
 };
 
 /// Reference limiting (SERL IV-E): draw the target so near to the measured pose that no axis of the error

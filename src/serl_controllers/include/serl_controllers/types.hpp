@@ -24,8 +24,8 @@ using Jacobian = Eigen::Matrix<double, 6, kJoints>;
 /// Pose of one frame in another; the names of variables say which (X_BE: frame E in base B).
 struct Pose
 {
-  Eigen::Vector3d position = Eigen::Vector3d::Zero();                     ///< [m]
-  Eigen::Quaterniond orientation = Eigen::Quaterniond::Identity();        ///< unit length
+  Eigen::Vector3d position = Eigen::Vector3d::Zero();               ///< [m]
+  Eigen::Quaterniond orientation = Eigen::Quaterniond::Identity();  ///< unit length
 };
 
 /// How far the length of a quaternion may be from 1 before it is taken for garbage and not for rounding.
