@@ -13,6 +13,7 @@ setup(
     zip_safe=True,
     maintainer="The serl authors",
     maintainer_email="serl@example.org",
-    description="Reward functions of the serl loop.",
+    description="Reward functions of the serl loop: pose, height, image classifier, VICE, a person's word.",
     license="Apache-2.0",
+    entry_points={"console_scripts": ["reward_node = serl_reward.reward_node:main"]},
 )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -37,6 +38,7 @@ class PoseReward:
 
     Config = PoseRewardConfig
     name = "pose"
+    cameras: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: PoseRewardConfig) -> None:
         self._tolerance = np.array([*config.goal_tolerance_m, *config.goal_tolerance_rad])
@@ -46,7 +48,12 @@ class PoseReward:
         """Build the reward from its parameters."""
         return cls(config)
 
-    def __call__(self, state: dict[str, np.ndarray]) -> RewardSignal:
+    def reset(self) -> None:
+        """Do nothing: every step is judged by itself."""
+
+    def __call__(
+        self, state: dict[str, np.ndarray], images: dict[str, np.ndarray] | None = None
+    ) -> RewardSignal:
         """Judge `state["goal_pose"]` (6,): the goal in the tcp frame, position [m] and rotation vector [rad]."""
         goal = np.asarray(state["goal_pose"], float)
         R_EG = Rotation.from_rotvec(goal[3:])

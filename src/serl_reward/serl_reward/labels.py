@@ -1,0 +1,147 @@
+# Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
+"""What people say about a recording: success or failure of frames and of episodes, in a file of the bag.
+
+    BAG/labels.json, or X.labels.json beside a single X.mcap:
+    {"serl_labels": 1,
+     "frames":   {"<env_id>": {"<episode_id>": {"<step>": true}}},
+     "episodes": {"<env_id>": {"<episode_id>": false}}}
+
+`step` is that of the observation, 0 for an episode's first; true is success. The bag itself is never edited.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from serl_core.errors import BagError
+from serl_core.interfaces import RewardFn
+from serl_core.types import Observation
+from serl_learner.bag import read_transitions
+
+VERSION = 1
+
+
+class FrameKey(NamedTuple):
+    """Names one observation wherever it is stored."""
+
+    env_id: str
+    episode_id: int
+    step: int
+
+    @property
+    def episode(self) -> tuple[str, int]:
+        """Name of its episode."""
+        return self.env_id, self.episode_id
+
+
+@dataclass
+class Labels:
+    """Success (True) or failure (False) of frames and of whole episodes; what is not in here has no label."""
+
+    frames: dict[FrameKey, bool] = field(default_factory=dict)
+    episodes: dict[tuple[str, int], bool] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """Serialise, sorted, so that equal labels are equal files."""
+        frames: dict[str, dict[str, dict[str, bool]]] = {}
+        for key, success in sorted(self.frames.items()):
+            frames.setdefault(key.env_id, {}).setdefault(str(key.episode_id), {})[str(key.step)] = success
+        episodes: dict[str, dict[str, bool]] = {}
+        for (env_id, episode_id), success in sorted(self.episodes.items()):
+            episodes.setdefault(env_id, {})[str(episode_id)] = success
+        return json.dumps({"serl_labels": VERSION, "frames": frames, "episodes": episodes}, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Labels:
+        """Read what `to_json` wrote; ValueError if it is something else."""
+        document = json.loads(text)
+        if not isinstance(document, dict) or document.get("serl_labels") != VERSION:
+            raise ValueError(f'expected "serl_labels": {VERSION}')
+        labels = cls()
+        try:
+            for env_id, episodes in document.get("frames", {}).items():
+                for episode_id, steps in episodes.items():
+                    for step, success in steps.items():
+                        labels.frames[FrameKey(env_id, int(episode_id), int(step))] = _verdict(success)
+            for env_id, episodes in document.get("episodes", {}).items():
+                for episode_id, success in episodes.items():
+                    labels.episodes[(env_id, int(episode_id))] = _verdict(success)
+        except AttributeError as error:
+            raise ValueError("frames and episodes must be objects by env_id, episode and step") from error
+        return labels
+
+
+def labels_path(bag: str | Path) -> Path:
+    """Return where the labels of a bag folder, or of a single file of one, are kept."""
+    bag = Path(bag)
+    return bag.with_suffix(".labels.json") if bag.suffix in (".mcap", ".db3") else bag / "labels.json"
+
+
+def read_labels(bag: str | Path) -> Labels:
+    """Return the labels of a bag, none where it has no file of them; BagError for a damaged file."""
+    path = labels_path(bag)
+    try:
+        return Labels.from_json(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return Labels()
+    except (OSError, ValueError) as error:
+        raise BagError(f"{path} is no file of labels: {error}") from error
+
+
+def write_labels(bag: str | Path, labels: Labels) -> Path:
+    """Replace the labels of a bag at once, so that a reader never sees half of them; return their file."""
+    path = labels_path(bag)
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with open(partial, "w", encoding="utf-8") as file:
+            file.write(labels.to_json())
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        raise BagError(f"cannot write {path}: {error.strerror}") from error
+    return path
+
+
+def observations(bag: str | Path) -> Iterator[tuple[FrameKey, Observation]]:
+    """Yield each observation of a bag once, in the order of writing; BagError if it is no bag.
+
+    Episodes of one environment come one after the other; observations that a resend repeats are left out.
+    """
+    seen: set[FrameKey] = set()
+    for transition in read_transitions(bag):
+        for observation in (transition.first_observation, transition.next_observation):
+            if observation is None:
+                continue
+            key = FrameKey(transition.env_id, observation.episode_id, observation.step)
+            if key not in seen:
+                seen.add(key)
+                yield key, observation
+
+
+def label_by_reward(bag: str | Path, reward: RewardFn) -> Labels:
+    """Label every frame of a bag by what a reward says of it: ground truth for a simulated task's classifier.
+
+    Args:
+        bag: Recording whose observations hold what `reward` reads.
+        reward: E.g. a PoseReward; reset at the start of every episode.
+    """
+    labels = Labels()
+    episode = None
+    for key, observation in observations(bag):
+        if key.episode != episode:
+            episode = key.episode
+            reward.reset()
+        labels.frames[key] = reward(observation.state, observation.images).success
+    return labels
+
+
+def _verdict(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"a label must be true or false, got {value!r}")
+    return value
