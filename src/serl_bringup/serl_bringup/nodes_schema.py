@@ -14,14 +14,23 @@ from serl_env_node.config import EnvConfig
 from serl_learner.agents.config import BCConfig, RLPDConfig
 from serl_learner.config import LearnerConfig, RecorderConfig
 from serl_learner.training_loop import LoopConfig
+from serl_reward.assembly import config_classes
+from serl_reward.classifier.config import RewardNodeConfig
 
 
 def _env_classes(values: Mapping[str, Any]) -> tuple[type, ...]:
     """The arm and the reward that a task names bring their own settings."""
     if values.get("env_id"):
         return (EnvConfig,)
-    parts = [load(values[key], key).Config for key in ("arm", "reward") if values.get(key)]
-    return (EnvConfig, *parts)
+    arm = (load(values["arm"], "arm").Config,) if values.get("arm") else ()
+    reward = config_classes(values["reward"], values) if values.get("reward") else ()
+    return (EnvConfig, *arm, *reward)
+
+
+def _reward_classes(values: Mapping[str, Any]) -> tuple[type, ...]:
+    """The reward that the node hosts brings its own settings."""
+    reward = values.get("reward", RewardNodeConfig().reward)
+    return (RewardNodeConfig, *config_classes(reward, values))
 
 
 SCHEMAS = {
@@ -31,5 +40,6 @@ SCHEMAS = {
     "operator": (OperatorConfig,),
     "learner": (LearnerConfig, LoopConfig, RLPDConfig),
     "bc": (BCConfig,),
+    "reward": _reward_classes,
     "recorder": (RecorderConfig,),
 }

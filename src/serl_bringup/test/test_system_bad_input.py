@@ -199,6 +199,7 @@ def test_demonstrations_of_another_task_do_not_reach_the_learner(tmp_path: Path)
     loop: Any = SimpleNamespace(
         spec=dataclasses.replace(fake_spec(), task="other"),
         ingest=lambda transition, demo: taken.append(transition),
+        take_in=lambda at_least=1: None,
     )
     with pytest.raises(SerlError, match=r"'fake_reach', expected 'other'"):
         fill_demos(loop, bag)
@@ -210,7 +211,9 @@ def test_demonstrations_of_another_task_do_not_reach_the_learner(tmp_path: Path)
 def test_resuming_ignores_what_interrupted_writers_left(tmp_path: Path) -> None:
     taken: list[Any] = []
     restored: list[Path] = []
-    loop: Any = SimpleNamespace(spec=fake_spec(), ingest=taken.append, restore=restored.append)
+    loop: Any = SimpleNamespace(
+        spec=fake_spec(), ingest=taken.append, take_in=lambda at_least=1: None, restore=restored.append
+    )
     (tmp_path / "bag").mkdir()  # killed before the first file
     assert resume_run(loop, tmp_path) == {}
     bag_of_transitions(tmp_path / "bag", fake_spec())

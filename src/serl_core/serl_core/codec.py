@@ -198,6 +198,26 @@ def from_intervention(message: Any) -> types.Intervention:
     )
 
 
+def to_reward(episode_id: int, step: int, verdict: types.RewardSignal, stamp: float) -> wire.Reward:
+    """Build the message of a verdict on the observation (episode_id, step), whose stamp [s] it carries."""
+    return wire.Reward(
+        header=_header(stamp, ""),
+        episode_id=episode_id,
+        step=step,
+        source=verdict.source,
+        value=verdict.value,
+        probability=verdict.probability,
+        success=verdict.success,
+    )
+
+
+def from_reward(message: Any) -> types.RewardSignal:
+    """Read a verdict; which observation it is on, `episode_id` and `step` of the message say."""
+    return types.RewardSignal(
+        float(message.value), bool(message.success), message.source, float(message.probability)
+    )
+
+
 def to_transition(spec: EnvSpec, transition: types.Transition) -> wire.Transition:
     """Build the message of a transition; SchemaError if it does not fit the spec."""
     _check_reward(transition.reward, transition.discount)

@@ -20,12 +20,20 @@ class Policy(Protocol):
 
 
 class RewardFn(Protocol):
-    """Judges one observation; must be quick, it runs inside the environment's step."""
+    """Judges the observations of an episode in turn; must be quick, it runs inside the environment's step."""
 
     name: str
 
-    def __call__(self, state: dict[str, np.ndarray]) -> RewardSignal:
-        """Return the verdict on the state arrays of an observation."""
+    cameras: tuple[str, ...]
+    """Cameras whose images it reads; () where it reads none."""
+
+    def reset(self) -> None:
+        """Forget the last episode; the next call judges the first step of another."""
+
+    def __call__(
+        self, state: dict[str, np.ndarray], images: dict[str, np.ndarray] | None = None
+    ) -> RewardSignal:
+        """Return the verdict on the arrays of an observation."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from serl_core.types import (
     LearnerStatus,
     Observation,
     PolicyWeights,
+    RewardSignal,
     Source,
     Transition,
     TransitionAck,
@@ -102,6 +103,14 @@ def test_action() -> None:
 def test_intervention(active: bool) -> None:
     word = Intervention("spacemouse", 3, 4, active, np.array([0.25, -1.0], np.float32))
     assert_same(word, codec.from_intervention(over_the_wire(codec.to_intervention(word, stamp=1.5))))
+
+
+@pytest.mark.parametrize("probability", [0.25, float("nan")])
+def test_reward(probability: float) -> None:
+    verdict = RewardSignal(0.5, True, "classifier", probability)
+    message = over_the_wire(codec.to_reward(7, 3, verdict, stamp=1.5))
+    assert (message.episode_id, message.step, codec.from_time(message.header.stamp)) == (7, 3, 1.5)
+    assert_same(verdict, codec.from_reward(message))
 
 
 def test_weights() -> None:

@@ -70,7 +70,11 @@ class ArmEnvironment:
         self._reward = reward
         self._rng = np.random.default_rng(config.seed)
         self._scale = np.array([config.translation_scale] * 3 + [config.rotation_scale] * 3)
-        images = arm.cameras if config.obs == "image" else ()
+        missing = [camera for camera in reward.cameras if camera not in arm.cameras]
+        if missing:
+            listing = ", ".join(arm.cameras) or "none"
+            raise ConfigError(f"reward {reward.name} judges by camera {missing[0]!r}; the arm has {listing}")
+        images = [c for c in arm.cameras if config.obs == "image" or c in reward.cameras]
         self.spec = EnvSpec(
             task=config.task,
             state=state_specs(config),
@@ -99,6 +103,7 @@ class ArmEnvironment:
         """
         if seed is not None:
             self._rng = np.random.default_rng(seed)
+        self._reward.reset()
         for _ in range(RESETS):
             first = self._go_to_start()
             fault = self._arm.state().fault
@@ -136,7 +141,7 @@ class ArmEnvironment:
                 self._arm.grip(float(action[6]))  # type: ignore[attr-defined]
         state = self._arm.track(self._X_BT, self.spec.step_seconds)
         observed, images = self._observe(state)
-        verdict = self._reward(observed)
+        verdict = self._reward(observed, images)
         fault = state.fault or (self._arm.state().fault if images else "")
         end = f"fault: {fault}" if fault else ""
         if not end and state.peak_force > self.config.force_limit:
@@ -201,5 +206,6 @@ class ArmEnvironment:
             "target_offset": (X_EB * self._X_BT).vector(),
             "goal_pose": (X_EB * self._arm.goal).vector(),
         }
-        images = self._arm.images() if self.spec.images else {}
+        pictures = self._arm.images() if self.spec.images else {}
+        images = {camera: pictures[camera] for camera in self.spec.image_keys}
         return {name: value.astype(np.float32) for name, value in arrays.items()}, images

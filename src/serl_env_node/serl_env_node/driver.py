@@ -11,11 +11,20 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from serl_core.errors import SerlError
-from serl_core.types import Action, EpisodeSummary, Intervention, Observation, Transition, TransitionAck
+from serl_core.types import (
+    Action,
+    EpisodeSummary,
+    Intervention,
+    Observation,
+    RewardSignal,
+    Transition,
+    TransitionAck,
+)
 from serl_env_node.config import EnvConfig
 from serl_env_node.operator_floor import OperatorFloor
 from serl_env_node.outbox import Outbox
 from serl_env_node.step_loop import StepLoop
+from serl_reward.awaited import AwaitedReward
 
 M = TypeVar("M")
 
@@ -100,8 +109,15 @@ class EnvDriver(Generic[M]):
     called from another.
     """
 
-    def __init__(self, loop: StepLoop, config: EnvConfig, outlets: Outlets[M]) -> None:
+    def __init__(
+        self, loop: StepLoop, config: EnvConfig, outlets: Outlets[M], awaited: AwaitedReward | None = None
+    ) -> None:
+        """Take over the loop; `awaited` is where another process's verdicts arrive, None if there is none."""
         self._loop = loop
+        self._awaited = awaited
+        self._asked: tuple[tuple[int, int], float] | None = None
+        if awaited is not None:
+            loop.judge = self._judge
         self._config = config
         self._outlets = outlets
         self._mailbox = Mailbox()
@@ -153,6 +169,8 @@ class EnvDriver(Generic[M]):
     def stop(self) -> None:
         """Make `run` return after the present step."""
         self._stop.set()
+        if self._awaited is not None:
+            self._awaited.verdicts.close()
         self._mailbox.wake()
 
     @property
@@ -247,6 +265,13 @@ class EnvDriver(Generic[M]):
         self.waiting_for = ""
         return not self._stop.is_set()
 
+    def _judge(self, observation: Observation) -> RewardSignal:
+        """Publish an observation, so that reward and policy can work on it at once; return the verdict."""
+        assert self._awaited is not None
+        self._asked = ((observation.episode_id, observation.step), time.monotonic())
+        self._outlets.observation(observation)
+        return self._awaited.await_verdict(observation.episode_id, observation.step)
+
     def _ask(self, now: float) -> tuple[Action | None, Intervention | None]:
         """Publish the observation and wait for who must answer, no longer than the deadline in real time."""
         c, box, observation = self._config, self._mailbox, self._loop.observation
@@ -275,7 +300,11 @@ class EnvDriver(Generic[M]):
                 interrupted() or (word is not None and word.active) or box.action_for(observation) is not None
             )
 
-        self._outlets.observation(observation)
+        asked, since = self._asked or ((-1, -1), now)
+        if asked != (observation.episode_id, observation.step):
+            self._outlets.observation(observation)
+        elif self._loop.live:
+            now = since  # the verdict's time is part of the action's
         if self.real_time:
             patience = c.action_timeout_s / ((self._loop.live and c.real_time_factor) or 1.0)
             box.wait(answered_in_time, max(0.0, now + patience - time.monotonic()))

@@ -19,6 +19,8 @@ from serl_env_node.controller_trace import last_state
 from serl_env_node.driver import EnvDriver, Outlets
 from serl_env_node.factory import make_environment
 from serl_env_node.step_loop import StepLoop
+from serl_reward.assembly import make_reward
+from serl_reward.awaited import AwaitedReward
 
 
 class EnvNode(ShellNode):
@@ -28,14 +30,18 @@ class EnvNode(ShellNode):
         super().__init__("env")
         self._driver: EnvDriver | None = None
         self._thread: threading.Thread | None = None
+        self._awaited: AwaitedReward | None = None
 
     def setup(self) -> None:
         """Build the environment named by the parameters and connect the topics."""
         config = self.config(EnvConfig)
-        parts = {}
+        parts: dict[str, Any] = {}
         if not config.env_id:
-            parts = {"arm": load(config.arm, "arm"), "reward": load(config.reward, "reward")}
-            parts = {name: part.from_parameters(self.config(part.Config)) for name, part in parts.items()}
+            arm = load(config.arm, "arm")
+            parts = {"reward": make_reward(config.reward, self.config)}
+            parts["arm"] = arm.from_parameters(self.config(arm.Config))
+        reward = parts.get("reward")
+        self._awaited = reward if isinstance(reward, AwaitedReward) else None
         self._environment = make_environment(config, **parts)
         env_id = f"{config.task or config.env_id}-{time.strftime('%Y%m%dT%H%M%S')}-{uuid.uuid4().hex[:6]}"
         self._loop = loop = StepLoop(self._environment, env_id)
@@ -59,8 +65,14 @@ class EnvNode(ShellNode):
                 episode=lambda e: episode.publish(codec.to_episode(e)),
                 stepped=self._publish_step,
             ),
+            self._awaited,
         )
         driver = self._driver
+        if self._awaited is not None:
+            verdicts = self._awaited.verdicts
+            contract.subscription(
+                self, contract.REWARD, lambda m: verdicts.put(m.episode_id, m.step, codec.from_reward(m))
+            )
         contract.subscription(self, contract.ACTION, lambda m: driver.put_action(codec.from_action(m)))
         contract.subscription(
             self, contract.INTERVENTION, lambda m: driver.put_intervention(codec.from_intervention(m))
@@ -102,6 +114,7 @@ class EnvNode(ShellNode):
             "late_steps": self._driver.late_steps,
             "waiting_for": self._driver.waiting_for,
             "ignored_interventions": self._driver.ignored_interventions,
+            **({} if self._awaited is None else self._awaited.figures()),
             **self._environment.figures(),
         }
 

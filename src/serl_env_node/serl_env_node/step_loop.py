@@ -3,13 +3,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from serl_core.errors import SchemaError
 from serl_core.interfaces import Environment, StepResult
-from serl_core.types import Action, EpisodeSummary, Intervention, Observation, Source, Transition
+from serl_core.types import (
+    Action,
+    EpisodeSummary,
+    Intervention,
+    Observation,
+    RewardSignal,
+    Source,
+    Transition,
+)
 
 
 @dataclass(frozen=True)
@@ -54,10 +63,21 @@ class StepLoop:
     """Runs an environment episode by episode and makes final transitions of its steps.
 
     Single-threaded: `start_episode` and `step` are called in turn by one thread.
+
+    Args:
+        environment: What steps.
+        env_id: Name of this run of it.
+        judge: Gives the verdict on a step's outcome where another process does; None: the environment does.
     """
 
-    def __init__(self, environment: Environment, env_id: str) -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        env_id: str,
+        judge: Callable[[Observation], RewardSignal] | None = None,
+    ) -> None:
         self._environment = environment
+        self.judge = judge
         self.env_id = env_id
         self.spec = environment.spec
         self.live = environment.live
@@ -93,16 +113,18 @@ class StepLoop:
         """
         assert self.observation is not None and self._first is not None
         result = self._environment.step(decision.action)
-        self.last_result = result
         step = self.observation.step
+        following = Observation(
+            self._episode_id, step + 1, self._environment.time, result.state, result.images
+        )
+        if self.judge is not None:
+            result = _judged(result, self.judge(following))
+        self.last_result = result
         source, detail = decision.source, decision.detail
         if result.held:
             source, detail = Source.HOLD, result.held
         executed = decision.action if source is not Source.HOLD else None
         last = result.terminated or result.truncated or bool(abort) or step + 1 >= self.spec.max_steps
-        following = Observation(
-            self._episode_id, step + 1, self._environment.time, result.state, result.images
-        )
         self.sequence += 1
         self._peak_force = max(self._peak_force, result.peak_force)
         transition = Transition(
@@ -151,3 +173,10 @@ class StepLoop:
             policy_version=max((x.policy_version for x in t), default=0),
             end_reason=self._end_reason,
         )
+
+
+def _judged(result: StepResult, verdict: RewardSignal) -> StepResult:
+    """Return a step's result with the verdict of another process, whose success ends the task."""
+    if not verdict.success:
+        return replace(result, reward=verdict)
+    return replace(result, reward=verdict, terminated=True, truncated=False, end_reason="success")

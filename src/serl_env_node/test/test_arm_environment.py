@@ -97,8 +97,16 @@ class Verdict:
 
     name = "verdict"
     success = False
+    cameras: tuple[str, ...] = ()
+    resets = 0
 
-    def __call__(self, state: dict[str, np.ndarray]) -> RewardSignal:
+    def reset(self) -> None:
+        self.resets += 1
+
+    def __call__(
+        self, state: dict[str, np.ndarray], images: dict[str, np.ndarray] | None = None
+    ) -> RewardSignal:
+        self.seen = images
         return RewardSignal(float(self.success), self.success, self.name)
 
 
@@ -377,6 +385,34 @@ def test_the_controllers_log_is_handed_on_and_close_lets_go() -> None:
 def test_heights_in_the_wrong_order_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"reset_height: lowest 0.06 exceeds highest 0.03"):
         made(reset_height=(0.06, 0.03))
+
+
+def test_a_reward_sees_its_cameras_even_where_the_policy_sees_none() -> None:
+    reward = Verdict()
+    reward.cameras = ("wrist_right",)
+    environment = ArmEnvironment(FakeArm(), reward, EnvConfig(task="fake", obs="state"))
+    assert environment.spec.image_keys == ("wrist_right",)
+    _, images = environment.reset(0)
+    assert list(images) == ["wrist_right"]
+    result = environment.step(None)
+    assert reward.seen is result.images
+
+
+def test_a_reward_by_a_camera_that_the_arm_lacks_is_refused() -> None:
+    reward = Verdict()
+    reward.cameras = ("side",)
+    with pytest.raises(
+        ConfigError, match="verdict judges by camera 'side'; the arm has wrist_left, wrist_right"
+    ):
+        ArmEnvironment(FakeArm(), reward, EnvConfig(task="fake"))
+
+
+def test_a_reward_is_told_of_every_episode() -> None:
+    reward = Verdict()
+    environment = ArmEnvironment(FakeArm(), reward, EnvConfig(task="fake"))
+    for episodes in (1, 2):
+        environment.reset(None)
+        assert reward.resets == episodes
 
 
 def test_an_environment_needs_an_arm_and_a_reward() -> None:

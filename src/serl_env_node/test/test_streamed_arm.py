@@ -337,7 +337,14 @@ def test_settings_that_do_not_fit_are_refused_by_name(changes: dict, told: str) 
 class Verdict:
     name = "verdict"
 
-    def __call__(self, state: dict[str, np.ndarray]) -> RewardSignal:
+    cameras: tuple[str, ...] = ()
+
+    def reset(self) -> None:
+        """It has no memory."""
+
+    def __call__(
+        self, state: dict[str, np.ndarray], images: dict[str, np.ndarray] | None = None
+    ) -> RewardSignal:
         return RewardSignal(0.0, False, self.name)
 
 
