@@ -99,7 +99,7 @@ def test_a_checkpoint_acts_as_the_learner_that_saved_it(trained) -> None:
 
 
 def test_a_restored_loop_takes_the_same_step(trained) -> None:
-    """The same batch and noise; to rounding, since threads share out a convolution's sums as they come."""
+    """The same batch and noise; to rounding, which threads and the alignment of arrays change."""
     spec, run, loop = trained
 
     def step(seed: int, restore: bool) -> dict[str, float]:
