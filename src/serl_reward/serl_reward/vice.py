@@ -33,7 +33,7 @@ class ViceConfig:
     )
     vice_first_updates: int = parameter(100, "gradient steps before the first episode", 0, 1_000_000)
     vice_updates: int = parameter(10, "gradient steps between two episodes", 0, 1_000_000)
-    vice_batch_size: int = parameter(64, "states of one step, half of them goals", 2, 4096)
+    vice_batch_size: int = parameter(32, "states of one step, half of them goals", 2, 4096)
     vice_capacity: int = parameter(1000, "most visited states kept as negatives", 1, 1_000_000)
     vice_learning_rate: float = parameter(3e-4, "Adam step size", 1e-8, 1.0)
     vice_mixup: float = parameter(1.0, "both parameters of mixup's beta distribution; 0: no mixup", 0.0, 10.0)
@@ -45,7 +45,7 @@ class ViceConfig:
     vice_shift_pixels: int = parameter(4, "largest random shift of an image each way [pixels]", 0, 64)
     vice_brightness: float = parameter(0.2, "largest random change of brightness, as a share", 0.0, 0.9)
     vice_filters: tuple[int, ...] = parameter(
-        (32, 32, 64, 64), "filters of the encoder, each of stride 2", 1, 1024
+        (16, 32, 64, 64), "filters of the encoder, each of stride 2", 1, 1024
     )
     vice_hidden_size: int = parameter(256, "units of the hidden layer", 1, 8192)
     vice_seed: int = parameter(0, "seed of network, batches and augmentation", 0, 2**31 - 1)

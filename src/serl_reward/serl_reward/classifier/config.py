@@ -25,12 +25,12 @@ class TrainingConfig:
         "", "file of the pretrained ResNet-10; needed where encoder is resnet10"
     )
     filters: tuple[int, ...] = parameter(
-        (32, 32, 64, 64), "filters of the small encoder, each of stride 2", 1, 1024
+        (16, 32, 64, 64), "filters of the small encoder, each of stride 2", 1, 1024
     )
     hidden_size: int = parameter(256, "units of the hidden layer over all cameras' latents", 1, 8192)
     dropout: float = parameter(0.1, "share of latents and hidden units left out in training", 0.0, 0.9)
     updates: int = parameter(300, "gradient steps", 1, 1_000_000)
-    batch_size: int = parameter(64, "frames of one step, half of them successes", 2, 4096)
+    batch_size: int = parameter(48, "frames of one step, half of them successes", 2, 4096)
     learning_rate: float = parameter(1e-3, "Adam step size at its peak; falls to 0 along a cosine", 1e-8, 1.0)
     weight_decay: float = parameter(1e-4, "decoupled weight decay", 0.0, 1.0)
     shift_pixels: int = parameter(4, "largest random shift of an image each way [pixels]", 0, 64)
