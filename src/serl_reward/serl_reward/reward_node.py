@@ -10,7 +10,6 @@ from serl_core import codec, contract
 from serl_core.errors import SchemaError
 from serl_core.shell_node import ShellNode, run
 from serl_core.specs import EnvSpec
-from serl_core.types import RewardSignal
 from serl_reward.assembly import make_reward
 from serl_reward.classifier.config import RewardNodeConfig
 from serl_reward.judge import Judge
@@ -65,19 +64,9 @@ class RewardNode(ShellNode):
         observation = codec.from_observation(self._spec, message)
         verdict = self._judge.judge(observation, arrival, time.monotonic)
         if verdict is not None:
-            self._verdicts.publish(_message(message, verdict))
-
-
-def _message(observation: Any, verdict: RewardSignal) -> Any:
-    return contract.REWARD.type(
-        header=observation.header,
-        episode_id=observation.episode_id,
-        step=observation.step,
-        source=verdict.source,
-        value=verdict.value,
-        probability=verdict.probability,
-        success=verdict.success,
-    )
+            self._verdicts.publish(
+                codec.to_reward(observation.episode_id, observation.step, verdict, observation.stamp)
+            )
 
 
 def main() -> None:
