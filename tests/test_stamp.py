@@ -147,6 +147,7 @@ def test_the_environment_of_a_command_keeps_other_ros_installations_out(reposito
     assert wheels["AMENT_PREFIX_PATH"] == "/install"
     assert wheels["RMW_IMPLEMENTATION"] == "rmw_fastrtps_cpp"
     assert wheels["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
+    assert wheels["JAX_COMPILATION_CACHE_DIR"] == str(repository / "jax")
     assert wheels["LANG"] == "C"
 
 
@@ -157,9 +158,11 @@ def test_the_environment_of_a_command_is_laid_over_a_sourced_distribution(reposi
         "AMENT_PREFIX_PATH": "/opt/ros/kilted",
         "RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp",
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET",
+        "JAX_COMPILATION_CACHE_DIR": "/var/cache/jax",
     }
     environment = stamp.command_environment(State(repository, repository, "kilted"), own, inherited)
     assert environment["PYTHONPATH"] == "/install/python:/opt/ros/kilted/python"
     assert environment["AMENT_PREFIX_PATH"] == "/install:/opt/ros/kilted"
     assert environment["RMW_IMPLEMENTATION"] == "rmw_cyclonedds_cpp", "the user's choice stays"
     assert environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "SUBNET"
+    assert environment["JAX_COMPILATION_CACHE_DIR"] == "/var/cache/jax"

@@ -87,6 +87,9 @@ def command_environment(state: State, own: Mapping[str, str], inherited: Mapping
         environment[key] = os.pathsep.join(parts)
     environment["SERL_ROOT"] = str(state.root)
     environment.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    # What JAX compiled is kept: every node of a run is a process of its own, and so is every stage.
+    environment.setdefault("JAX_COMPILATION_CACHE_DIR", str(state.folder / "jax"))
+    environment.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
     if not state.distro:
         environment["RMW_IMPLEMENTATION"] = "rmw_fastrtps_cpp"  # the only one among the wheels
         environment["PYTHONNOUSERSITE"] = "1"
