@@ -167,7 +167,10 @@ def camera_parts(cameras: Sequence[str], serials: str, exposure: int) -> list[Ac
 
 
 def loop_parts(
-    nodes: Sequence[graph.NodeSpec], parameters: Path, more: Mapping[str, Mapping[str, Any]]
+    nodes: Sequence[graph.NodeSpec],
+    parameters: Path,
+    more: Mapping[str, Mapping[str, Any]],
+    until: Mapping[str, int],
 ) -> list[Action]:
     """Return the nodes of a graph and the lifecycle manager that brings them up in that order and watches them.
 
@@ -175,6 +178,7 @@ def loop_parts(
         nodes: In start order.
         parameters: File of their parameters.
         more: Parameters by node that are only known here.
+        until: Parameters of the lifecycle manager that say when the work is done; empty: on Ctrl-C.
     """
     started = [
         Node(
@@ -192,7 +196,7 @@ def loop_parts(
     manager = Node(
         package="serl_bringup",
         executable="lifecycle_manager",
-        parameters=[{"nodes": [node.name for node in nodes]}],
+        parameters=[{"nodes": [node.name for node in nodes], **until}],
         output="both",
         on_exit=Shutdown(reason="the lifecycle manager ended"),
     )

@@ -35,6 +35,7 @@ class LaunchPlan:
         parameters: The nodes' parameter file.
         nodes: In start order; the first is the one that ends last.
         robot: Name of the robot whose controllers run here, "" where none do.
+        until: What ends the launch: "max_episodes" or "max_successes"; empty: Ctrl-C.
     """
 
     task: Task
@@ -42,6 +43,7 @@ class LaunchPlan:
     parameters: Path
     nodes: tuple[graph.NodeSpec, ...]
     robot: str
+    until: Mapping[str, int]
 
     @property
     def env(self) -> Mapping[str, Any]:
@@ -103,6 +105,7 @@ def make_plan(
     rendered = actor and robot == "mujoco" and obs == "image"
     loaded = load_task(task, asked, LAUNCH_SCHEMAS, robot=robot)
     folder = RunFolder.create(Path(resume or out) if resume or out else None, task, resume=bool(resume))
+    until: dict[str, int] = {}
     try:
         if stage == "train":
             bag = _existing(demos, "demos")
@@ -112,6 +115,7 @@ def make_plan(
         elif stage == "demos":
             nodes = (graph.RECORDER, *OPERATORS[operator], graph.ENV)
             loaded = stage_parameters.for_demonstrations(loaded, folder.fresh_bag("demos"), episodes, seed)
+            until = {"max_successes": episodes}
         else:
             nodes = graph.EVALUATE
             weights = _existing(checkpoint, "checkpoint")
@@ -119,6 +123,7 @@ def make_plan(
                 raise ConfigError("checkpoint must name a run or a checkpoint folder")
             bag = folder.fresh_bag("eval")
             loaded = stage_parameters.for_evaluation(loaded, weights, bag, episodes, seed)
+            until = {"max_episodes": episodes}
         loaded.write(folder.parameters)
     except BaseException:
         folder.close()
@@ -131,6 +136,7 @@ def make_plan(
             (nodes[0], graph.CAMERAS, *nodes[1:]) if rendered else nodes, learner=learner, robot=actor
         ),
         robot=robot if actor else "",
+        until=until,
     )
 
 

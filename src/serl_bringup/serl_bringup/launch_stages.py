@@ -104,7 +104,7 @@ def _compose(context: LaunchContext, stage: str, task: str) -> list[Action]:
     plan = plan_of(context, stage, task)
     folder = plan.folder.path
     scene = {"model_path": str(folder / "scene.mjb"), "cameras": list(plan.env.get("cameras", ()))}
-    loop = loop_parts(plan.nodes, plan.parameters, {graph.CAMERAS.name: scene})
+    loop = loop_parts(plan.nodes, plan.parameters, {graph.CAMERAS.name: scene}, plan.until)
     parts: list[Action] = [LogInfo(msg=f"run folder: {folder}")]
     if plan.robot:
         factor, address = plan.env["real_time_factor"], given(context, "robot_ip")

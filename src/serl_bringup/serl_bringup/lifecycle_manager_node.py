@@ -1,5 +1,5 @@
 # Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
-"""Brings nodes up in order, watches them, and takes them down in reverse when one is lost."""
+"""Brings nodes up in order, watches them, and takes them down in reverse when one is lost or the work is done."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from rclpy.signals import SignalHandlerOptions
 from serl_bringup.config import LifecycleManagerConfig
 from serl_bringup.heartbeats import Heartbeats, NodeLost
 from serl_bringup.lifecycle_node import Lifecycle
+from serl_bringup.monitor_node import listen
+from serl_bringup.tally import Tally
 from serl_core.errors import SerlError
 from serl_core.shell_node import EXIT_FAULT, declared
 
@@ -25,6 +27,10 @@ LOOK_SECONDS = 0.1
 
 class Stopped(SerlError):
     """Told to stop, by Ctrl-C or by whoever started this."""
+
+
+class Done(SerlError):
+    """All episodes asked for have ended and are on disk."""
 
 
 class LifecycleManager(Node):
@@ -37,6 +43,8 @@ class LifecycleManager(Node):
         watched = [self._full(name) for name in self._names]
         self._heartbeats = Heartbeats(watched, self._config.heartbeat_timeout_s)
         self._lifecycle = Lifecycle(self)
+        self._tally = Tally()
+        listen(self, self._tally)
         self._phase, self._failure = "bringing up", ""
         self.stopped = threading.Event()
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 5)
@@ -44,14 +52,18 @@ class LifecycleManager(Node):
         self.create_timer(1.0, self._publish)
 
     def run(self) -> str:
-        """Work until told to stop, or until a node is lost; return why, "" for the former."""
+        """Work until told to stop, until the work is done, or until a node is lost; return why, "" but for the last."""
         try:
             self._lifecycle.bring_up(self._names, self._check, self._config.bring_up_timeout_s)
             self._phase = "active"
             self.get_logger().info(f"active: {', '.join(self._names)}")
             while True:
                 self._check()
+                self._check_done()
                 time.sleep(LOOK_SECONDS)
+        except Done as done:
+            self._phase = "done"
+            self.get_logger().info(f"{done}; taking down {', '.join(reversed(self._names))}")
         except Stopped:
             self._phase = "stopping"
         except SerlError as error:
@@ -76,6 +88,14 @@ class LifecycleManager(Node):
             raise Stopped("stopped")
         self._heartbeats.check(time.monotonic())
 
+    def _check_done(self) -> None:
+        episodes, successes = len(self._tally.episodes), self._tally.successes()
+        enough = (
+            0 < self._config.max_episodes <= episodes or 0 < self._config.max_successes <= successes
+        )
+        if enough and self._tally.all_on_disk():
+            raise Done(f"done: {successes} of {episodes} episodes succeeded, all on disk")
+
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
             level = status.level[0] if isinstance(status.level, bytes) else int(status.level)
@@ -95,7 +115,7 @@ class LifecycleManager(Node):
 
 
 def main() -> None:
-    """Run the lifecycle manager; exits 0 when told to stop, 3 after a node was lost."""
+    """Run the lifecycle manager; exits 0 when told to stop or done, 3 after a node was lost."""
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
         manager = LifecycleManager()

@@ -13,32 +13,33 @@ from rclpy.signals import SignalHandlerOptions
 
 from serl_bringup.graph import NodeSpec
 from serl_bringup.lifecycle_node import Lifecycle
+from serl_bringup.tally import Tally
 from serl_core import codec, contract
-from serl_core.types import EpisodeSummary, LearnerStatus
+from serl_core.types import LearnerStatus
 
 
-class Monitor:
-    """A node spun in its own thread.
+def listen(node: Node, tally: Tally) -> None:
+    """Let a node keep a tally of what it hears."""
+    contract.subscription(node, contract.EPISODE, lambda m: tally.episodes.append(codec.from_episode(m)))
+    contract.subscription(node, contract.TRANSITION_ACK, lambda m: tally.acknowledge(codec.from_ack(m)))
+
+
+class Monitor(Tally):
+    """A tally kept by a node spun in its own thread.
 
     Attributes:
-        episodes: Summaries of finished episodes, in order.
         learner: The learner's last pulse.
-        acknowledged: Last acknowledged sequence by environment.
     """
 
     def __init__(self) -> None:
-        self.episodes: list[EpisodeSummary] = []
+        super().__init__()
         self.learner: LearnerStatus | None = None
-        self.acknowledged: dict[str, int] = {}
 
     def __enter__(self) -> Monitor:
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         self._node = Node("serl_monitor")
-        contract.subscription(
-            self._node, contract.EPISODE, lambda m: self.episodes.append(codec.from_episode(m))
-        )
+        listen(self._node, self)
         contract.subscription(self._node, contract.LEARNER_STATUS, self._on_learner)
-        contract.subscription(self._node, contract.TRANSITION_ACK, self._on_ack)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
         self._ended = threading.Event()
@@ -52,13 +53,6 @@ class Monitor:
         self._executor.remove_node(self._node)
         self._node.destroy_node()
         rclpy.shutdown()
-
-    def all_on_disk(self) -> bool:
-        """Whether every transition of the finished episodes has been acknowledged."""
-        steps: dict[str, int] = {}
-        for episode in self.episodes:
-            steps[episode.env_id] = steps.get(episode.env_id, 0) + episode.steps
-        return all(self.acknowledged.get(env_id, 0) >= count for env_id, count in steps.items())
 
     def bring_up(self, nodes: Sequence[NodeSpec], check: Callable[[], None], timeout: float = 180.0) -> None:
         """Configure and activate nodes, one after the other.
@@ -76,7 +70,3 @@ class Monitor:
 
     def _on_learner(self, message: object) -> None:
         self.learner = codec.from_learner_status(message)
-
-    def _on_ack(self, message: object) -> None:
-        ack = codec.from_ack(message)
-        self.acknowledged[ack.env_id] = max(ack.sequence, self.acknowledged.get(ack.env_id, 0))

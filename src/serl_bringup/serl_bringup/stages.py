@@ -67,14 +67,11 @@ def demonstrate(
     began = time.monotonic()
     with _running(graph.DEMONSTRATE, task, folder, "demos") as (monitor, supervisor):
 
-        def successes() -> int:
-            return sum(e.success for e in monitor.episodes)
-
         def show() -> None:
             report(RunStatus(stage="demonstrations", episodes=monitor.episodes, elapsed_s=time.monotonic() - began,
-                             fraction=successes() / max(1, episodes)))  # fmt: skip
+                             fraction=monitor.successes() / max(1, episodes)))  # fmt: skip
 
-        _watch(monitor, supervisor, lambda: successes() >= episodes and monitor.all_on_disk(), show)
+        _watch(monitor, supervisor, lambda: monitor.successes() >= episodes and monitor.all_on_disk(), show)
         return list(monitor.episodes)
 
 

@@ -83,6 +83,7 @@ def test_a_stage_sets_what_it_sets_under_the_command_line_too(plan: Any) -> None
     evaluation = plan(stage="eval", checkpoint=".", episodes=7)
     assert evaluation.task.parameters["actor"]["deterministic"] is True
     assert evaluation.env["max_episodes"] == 7
+    assert (plan().until, demos.until, evaluation.until) == ({}, {"max_successes": 3}, {"max_episodes": 7})
     assert demos.env["seed"] != evaluation.env["seed"] != 0
 
 

@@ -16,8 +16,10 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 
+from serl_core import codec, contract
 from serl_core.errors import SerlError
 from serl_core.shell_node import EXIT_FAULT, ShellNode
+from serl_core.types import EpisodeSummary, TransitionAck
 
 PATIENCE = 30.0
 NAMES = ("first", "second")
@@ -46,7 +48,7 @@ class Watched(ShellNode):
 class Rig:
     """Two nodes in this process, the manager in another."""
 
-    def __init__(self) -> None:
+    def __init__(self, *parameters: str) -> None:
         rclpy.init()
         self.edges: list[str] = []
         self.errors: dict[str, str] = {}
@@ -61,7 +63,8 @@ class Rig:
         self._thread.start()
         self.manager = subprocess.Popen(
             [sys.executable, "-m", "serl_bringup.lifecycle_manager_node", "--ros-args",
-             "-p", f"nodes:=[{', '.join(NAMES)}]", "-p", "heartbeat_timeout_s:=4.0"],
+             "-p", f"nodes:=[{', '.join(NAMES)}]", "-p", "heartbeat_timeout_s:=4.0",
+             *(word for parameter in parameters for word in ("-p", parameter))],
             stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
@@ -95,8 +98,8 @@ class Rig:
 
 
 @pytest.fixture
-def rig() -> Iterator[Rig]:
-    made = Rig()
+def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
+    made = Rig(*getattr(request, "param", ()))
     yield made
     made.close()
 
@@ -105,6 +108,23 @@ def test_up_in_order_and_down_in_reverse(rig: Rig) -> None:
     rig.up()
     assert rig.edges == ["first configured", "first started", "second configured", "second started"]
     rig.manager.send_signal(signal.SIGINT)
+    assert rig.manager.wait(PATIENCE) == 0
+    assert rig.edges[4:] == ["second stopped", "first stopped"]
+
+
+@pytest.mark.parametrize("rig", [["max_successes:=2"], ["max_episodes:=3"]], indirect=True)
+def test_down_once_the_work_is_done_and_on_disk(rig: Rig) -> None:
+    rig.up()
+    env = rig.nodes["second"]
+    episodes, acks = (contract.publisher(env, topic) for topic in (contract.EPISODE, contract.TRANSITION_ACK))
+    rig.until(lambda: episodes.get_subscription_count() > 0 and acks.get_subscription_count() > 0)
+    for number, success in enumerate((True, False, True)):
+        episode = EpisodeSummary("t", "e", number, 0.0, 10, 1.0, success, 1.0, 0, 0, 0, 0.0, 1, "")
+        episodes.publish(codec.to_episode(episode))
+    acks.publish(codec.to_ack(TransitionAck("e", 29, 0, False, 0)))
+    time.sleep(1.0)
+    assert rig.manager.poll() is None, "a step of the last episode is not on disk yet"
+    acks.publish(codec.to_ack(TransitionAck("e", 30, 0, False, 0)))
     assert rig.manager.wait(PATIENCE) == 0
     assert rig.edges[4:] == ["second stopped", "first stopped"]
 
