@@ -110,7 +110,7 @@ def run_bc(
 ) -> dict[str, Any]:
     """Clone demonstrations and evaluate the clone; return the summary."""
     from serl_learner.agents.config import BCConfig
-    from serl_learner.offline import train_bc
+    from serl_learner.offline import train_offline
 
     task = load_task(name, settings, SCHEMAS)
     config = task.config("run", RunConfig)
@@ -121,7 +121,7 @@ def run_bc(
             if demos is None:
                 demos = folder.demos_bag
                 stages.demonstrate(task, folder, demos, config.bc_demos, seed, progress.update)
-            trained = train_bc(
+            trained = train_offline(
                 demos,
                 task.parameters["env"]["task"],
                 task.config("bc", BCConfig),

@@ -17,8 +17,8 @@ from serl_core.parameters import from_mapping
 from serl_core.specs import EnvSpec
 from serl_core.types import Observation, Transition
 from serl_learner import learner_checkpoint, networks, weights
-from serl_learner.agents import rlpd
-from serl_learner.agents.config import RLPDConfig
+from serl_learner.agents.config import AGENTS, RLPDConfig
+from serl_learner.agents.registry import agent_of
 from serl_learner.bag.reader import read_spec, read_transitions
 from serl_learner.checkpoint import load_policy
 from serl_learner.networks import Params
@@ -125,8 +125,11 @@ class Critic:
         settings = loaded.metadata.get("agent")
         if settings is None:
             raise SchemaError(f"{folder} holds a policy without critics (behaviour cloning has none)")
-        self._config = from_mapping(RLPDConfig, settings, str(folder))
-        template = rlpd.init(self._config, loaded.spec, seed=0)
+        method = loaded.metadata.get("method", RLPDConfig.method)
+        if method not in AGENTS or AGENTS[method].demos_only:
+            raise SchemaError(f"{folder} holds a policy without critics ({method} has none)")
+        self._config = from_mapping(AGENTS[method], settings, str(folder))
+        template = agent_of(self._config).init(self._config, loaded.spec, seed=0)
         state, _ = learner_checkpoint.restore(folder, template, self._config, loaded.spec)
         self._ensemble = networks.members(state.critic)
 

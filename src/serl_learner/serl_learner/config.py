@@ -15,6 +15,11 @@ class LearnerConfig:
     out: str = parameter(
         "", "run folder: bag, checkpoints and TensorBoard events go there; a run there is continued"
     )
+    agent: str = parameter(
+        "rlpd",
+        "what learns: RLPD, HG-DAgger (cloning of corrections), residual RL, IBRL, or DAPG",
+        choices=("rlpd", "hg_dagger", "residual", "ibrl", "dapg"),
+    )
     demos: str = parameter("", "bag of demonstrations for the demo buffer; empty: none")
     seed: int = parameter(0, "seed of networks and sampling", 0, 2**31 - 1)
     pace: bool = parameter(

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -19,8 +19,9 @@ from serl_core.types import PolicyWeights
 from serl_learner import checkpoint
 from serl_learner.actor_network import fingerprint
 from serl_learner.agents.config import RLPDConfig
-from serl_learner.agents.rlpd import TrainState
 from serl_learner.vision.backbone_file import Backbone
+
+State = TypeVar("State", bound=tuple)
 
 _LEARNER = "learner"
 _SHAPING = (
@@ -62,7 +63,7 @@ class LearnerCheckpoints:
     def save(
         self,
         step: int,
-        state: TrainState,
+        state: Any,
         config: RLPDConfig,
         weights: PolicyWeights,
         spec: EnvSpec,
@@ -81,7 +82,7 @@ class LearnerCheckpoints:
             return
         # The next update reuses the state's buffers while Orbax still writes.
         copy = jax.tree.map(np.array, state)
-        facts = {**metadata, "agent": dataclasses.asdict(config)}
+        facts = {**metadata, "method": config.method, "agent": dataclasses.asdict(config)}
         files = checkpoint.policy_files(weights, spec, facts, backbone)
         items = {_LEARNER: ocp.args.StandardSave(copy), checkpoint.POLICY: _FilesSave(files)}
         with self._named_errors():
@@ -108,8 +109,8 @@ class LearnerCheckpoints:
 
 
 def restore(
-    path: str | Path, template: TrainState, config: RLPDConfig, spec: EnvSpec
-) -> tuple[TrainState, dict[str, Any]]:
+    path: str | Path, template: State, config: RLPDConfig, spec: EnvSpec
+) -> tuple[State, dict[str, Any]]:
     """Read what training goes on from.
 
     Args:
@@ -130,6 +131,9 @@ def restore(
         raise SchemaError(f"{folder} is a checkpoint of another observation or action schema")
     if not (folder / _LEARNER).is_dir():
         raise SchemaError(f"{folder} holds a policy only, nothing to go on training from")
+    method = loaded.metadata.get("method", RLPDConfig.method)
+    if method != config.method:
+        raise SchemaError(f"{folder} is a checkpoint of agent {method}, not of {config.method}")
     agent = loaded.metadata.get("agent", {})
     for name in (*_SHAPING, "max_grad_norm"):
         now = getattr(config, name)
@@ -148,4 +152,4 @@ def restore(
     except (OSError, ValueError, KeyError, TypeError) as error:
         cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise SchemaError(f"{folder} cannot be restored: {cause}") from error
-    return TrainState(*state), loaded.metadata
+    return type(template)(*state), loaded.metadata

@@ -14,7 +14,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 from serl_core import codec, contract
 from serl_core.shell_node import ShellNode, run
 from serl_core.specs import EnvSpec
-from serl_learner.agents.config import RLPDConfig
+from serl_learner.agents.config import AGENTS
 from serl_learner.config import LearnerConfig
 from serl_learner.recorder_node import ACK_SECONDS
 from serl_learner.recording import Recording
@@ -43,7 +43,7 @@ class LearnerNode(ShellNode):
         """Read parameters and connect the topics."""
         self._config = self.config(LearnerConfig)
         self._loop_config = self.config(LoopConfig)
-        self._agent = self.config(RLPDConfig)
+        self._agent = self.config(AGENTS[self._config.agent])
         self._ack = contract.publisher(self, contract.TRANSITION_ACK)
         self._policy = contract.publisher(self, contract.POLICY)
         self._status = contract.publisher(self, contract.LEARNER_STATUS)

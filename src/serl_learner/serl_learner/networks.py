@@ -120,6 +120,81 @@ def sample(
     return jnp.tanh(raw), jnp.sum(gaussian - squash, -1)
 
 
+def init_denoiser(key: jax.Array, config: ActorConfig) -> Params:
+    """Return fresh parameters of a diffusion policy's network, named as `ActorConfig.leaf_shapes` says."""
+    shapes = config.leaf_shapes()
+    hidden_key, noise_key, proprio_key = jax.random.split(key, 3)
+    width = shapes["hidden_0/kernel"][0]
+    params = _hidden_params(hidden_key, (width, *config.hidden_sizes), config.layer_norm)
+    if config.vision is not None:
+        params.update(_proprio_params(proprio_key, config.state_size, config.vision.proprio))
+    params["noise/kernel"] = jax.nn.initializers.glorot_uniform()(noise_key, shapes["noise/kernel"])
+    return {**params, "noise/bias": jnp.zeros(config.head_size)}
+
+
+def denoiser(
+    params: Params,
+    state: jax.Array,
+    noisy: jax.Array,
+    embedding: jax.Array,
+    activation: str,
+    latent: jax.Array | None = None,
+) -> jax.Array:
+    """Return the noise (..., head_size) that a diffusion policy finds in flat chunks `noisy` (..., head_size).
+
+    Args:
+        params: Parameters.
+        state: State vectors that it reads, one after the other (..., state_size).
+        noisy: Chunks with noise.
+        embedding: How noisy they are (..., embedding).
+        activation: Of the hidden layers.
+        latent: Latents of the cameras (..., latent_size); None for a policy that reads none.
+    """
+    x = jnp.concatenate([_seen(params, state, latent), noisy, embedding], -1)
+    return dense(params, "noise", _hidden(params, x, activation))
+
+
+def act(
+    params: Params,
+    state: jax.Array,
+    noise: jax.Array | None,
+    config: ActorConfig,
+    latent: jax.Array | None = None,
+    base_latent: jax.Array | None = None,
+) -> jax.Array:
+    """Return what a policy does with the continuous elements of an action (..., action_size).
+
+    Args:
+        params: All that acting needs by name, see `ActorConfig.leaf_shapes`.
+        state: State vectors (..., state_size).
+        noise: Standard normal draws (..., action_size); None: the mean action.
+        config: Shape of the network.
+        latent, base_latent: Latents of the cameras through the policy's and the base's encoder.
+    """
+    mean, std = actor(params, state, config, latent)
+    own = jnp.tanh(mean if noise is None else mean + std * noise)
+    if not config.has_base:
+        return own
+    base = jnp.tanh(actor(part(params, "base/"), state, config, base_latent)[0])
+    if config.residual_scale:
+        return add_residual(base, own, config.residual_scale)
+    ensemble = members(part(params, "critic/"))
+    of_own, of_base = (
+        jnp.min(critics(ensemble, state, action, config.activation, latent), 0) for action in (own, base)
+    )
+    return jnp.where((of_own > of_base)[..., None], own, base)
+
+
+def add_residual(base: jax.Array, residual: jax.Array, scale: float) -> jax.Array:
+    """Return `base` + `scale` * `residual` within [-1, 1]; all are actions (..., action_size)."""
+    return jnp.clip(base + scale * residual, -1.0, 1.0)
+
+
+def part(params: Params, prefix: str) -> Params:
+    """Return the parameters whose names begin with `prefix`, without it."""
+    return {name.removeprefix(prefix): leaf for name, leaf in params.items() if name.startswith(prefix)}
+
+
 def init_critic(
     key: jax.Array,
     state_size: int,

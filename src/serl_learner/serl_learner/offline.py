@@ -1,24 +1,28 @@
 # Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
-"""Learning from a bag alone: behaviour cloning, the baseline of the paper's section V."""
+"""Learning from a bag alone: behaviour cloning, the baseline of SERL's section V, and diffusion policies."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 
 from serl_core.errors import ConfigError
+from serl_core.specs import EnvSpec
 from serl_learner import weights
-from serl_learner.agents import bc
-from serl_learner.agents.config import BCConfig
+from serl_learner.actor_network import ChunkShape
+from serl_learner.agents import bc, diffusion
+from serl_learner.agents.config import BCConfig, DiffusionConfig
 from serl_learner.bag.reader import read_spec
 from serl_learner.checkpoint import save_policy
 from serl_learner.demonstrations import read_demonstrations
-from serl_learner.replay.joiner import Joiner
+from serl_learner.replay.chunks import ChunkBuffer
+from serl_learner.replay.joiner import Joiner, Row
 from serl_learner.replay.ring_buffer import RingBuffer
 from serl_learner.vision.config import policy_cameras
 from serl_learner.vision.feature_cache import FeatureCache
@@ -43,15 +47,20 @@ class CloningResult:
     losses: tuple[float, ...]
 
 
-def train_bc(
-    bag: Path, task: str, config: BCConfig, run: Path, seed: int, note: Callable[[str], None]
+def train_offline(
+    bag: Path,
+    task: str,
+    config: BCConfig | DiffusionConfig,
+    run: Path,
+    seed: int,
+    note: Callable[[str], None],
 ) -> CloningResult:
     """Clone the demonstrations of a bag and save the policy as a checkpoint of `run`.
 
     Args:
         bag: Bag of demonstrations; BagError or ConfigError if it holds none.
         task: Name that the environment of the demonstrations must have; ConfigError if it has another.
-        config: Settings.
+        config: Settings of behaviour cloning or of a diffusion policy, which is thereby chosen.
         run: Run folder.
         seed: Seed of network and sampling.
         note: Told about progress, a line now and then.
@@ -70,11 +79,11 @@ def train_bc(
     if backbone is not None and vision_config is not None and config.feature_shifts:
         cache = FeatureCache(config, vision_config, backbone, seed)
         rows, features = cache.encode(rows), cache.shapes
-    buffer = RingBuffer(spec, max(2, len(rows)), features=features)
-    for row in rows:
-        buffer.insert(row)
+    actor_config = config.actor_config(spec.policy_state_size, spec.action_size, vision_config)
+    agent: Any = bc if actor_config.chunks is None else diffusion
+    buffer = _buffer(spec, rows, actor_config.chunks, features)
     rng = np.random.default_rng(seed)
-    state = bc.init(config, spec, seed, backbone)
+    state = agent.init(config, spec, seed, backbone)
     leaves = None if backbone is None else jax.device_put(backbone.leaves)
     wanted = {"state", "action", *(camera.name for camera in policy_cameras(spec))}
     began = time.monotonic()
@@ -83,16 +92,29 @@ def train_bc(
     while done < config.updates:
         count = min(UPDATES_PER_CALL, config.updates - done)
         batch = buffer.sample((count, config.batch_size), rng)
-        state, metrics = bc.update(config, state, {key: batch[key] for key in wanted}, leaves)
+        state, metrics = agent.update(config, state, {key: batch[key] for key in wanted}, leaves)
         done += count
         losses.append(float(metrics["loss"]))
         if len(losses) % 50 == 1:
             note(
                 f"cloning {len(episodes)} demonstrations: {done} of {config.updates} updates, loss {losses[-1]:.4f}"
             )
-    actor_config = config.actor_config(spec.policy_state_size, spec.action_size, vision_config)
-    policy = weights.encode(bc.actor_leaves(state), spec, actor_config, done, time.time())
-    facts = {"method": "bc", "seed": seed, "demos": len(episodes)}
+    policy = weights.encode(agent.actor_leaves(state), spec, actor_config, done, time.time())
+    facts = {"method": config.method, "seed": seed, "demos": len(episodes)}
     save_policy(run, done, policy, spec, facts, backbone)
     durations = [len(episode) * spec.step_seconds for episode in episodes]
     return CloningResult(len(episodes), float(np.mean(durations)), time.monotonic() - began, tuple(losses))
+
+
+def _buffer(
+    spec: EnvSpec,
+    rows: Sequence[Row],
+    chunks: ChunkShape | None,
+    features: Mapping[str, tuple[int, ...]] | None,
+) -> RingBuffer | ChunkBuffer:
+    if chunks is not None:
+        return ChunkBuffer(rows, chunks, features is not None)
+    buffer = RingBuffer(spec, max(2, len(rows)), features=features)
+    for row in rows:
+        buffer.insert(row)
+    return buffer

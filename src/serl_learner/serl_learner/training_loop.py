@@ -13,13 +13,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from serl_core.errors import ConfigError
+from serl_core.errors import ConfigError, SchemaError
 from serl_core.parameters import parameter
 from serl_core.specs import EnvSpec
 from serl_core.types import LearnerStatus, PolicyWeights, Source, Transition
 from serl_learner import learner_checkpoint, weights
-from serl_learner.agents import bc, grasp, rlpd
+from serl_learner.agents import bc, grasp
 from serl_learner.agents.config import RLPDConfig
+from serl_learner.agents.registry import agent_of
 from serl_learner.metrics import MetricsWriter, RateMeter
 from serl_learner.replay.joiner import Joiner, Row
 from serl_learner.replay.ring_buffer import RingBuffer
@@ -50,7 +51,7 @@ class TrainingLoop:
     Args:
         spec: Environment.
         config: Settings of the loop.
-        agent: Settings of RLPD.
+        agent: Settings of RLPD, or of another agent, which is thereby chosen.
         run: Run folder for checkpoints and TensorBoard events; None: nothing is written.
         seed: Seed of networks and sampling.
         critic_updates_per_step: Pace: critic updates for each online row; 0: nobody waits.
@@ -76,7 +77,8 @@ class TrainingLoop:
         self._in_flight: tuple[int, dict[str, jax.Array]] | None = None
         self._backbone = backbone
         self._frozen = None if backbone is None else jax.device_put(backbone.leaves)
-        self._state = rlpd.init(agent, spec, seed, backbone)
+        self._rule = agent_of(agent)
+        self._state = self._rule.init(agent, spec, seed, backbone)
         self._critic_updates = 0
         self._actor_updates = 0
         privileged = agent.privileged_spec(spec)
@@ -91,7 +93,8 @@ class TrainingLoop:
         self._online = RingBuffer(spec, config.replay_capacity, **held)
         self._demo = RingBuffer(spec, config.demo_capacity, **held)
         self._arrived: deque[tuple[Row, bool]] = deque()
-        self._sampler = SymmetricSampler(self._online, self._demo, agent.demo_fraction, seed)
+        demo_fraction = 1.0 if agent.demos_only else agent.demo_fraction
+        self._sampler = SymmetricSampler(self._online, self._demo, demo_fraction, seed)
         self._sampler_state = self._sampler.state()
         self._prefetched: dict[str, Any] | None = None
         self._env_steps = 0
@@ -173,6 +176,8 @@ class TrainingLoop:
         with self._lock:
             if len(self._online) < min(self.config.min_online, self.config.replay_capacity // 2):
                 return False
+            if self.agent.demos_only and not len(self._demo):
+                return False
             if not self.critic_updates_per_step:
                 return True
             trained_on = self._env_steps - self.config.min_online
@@ -197,10 +202,11 @@ class TrainingLoop:
         Args:
             now: A monotonic clock [s], for the rate.
         """
-        if self.agent.decay_success_rate and self._successes.share() >= self.agent.decay_success_rate:
+        decay_at = 0.0 if self.agent.demos_only else self.agent.decay_success_rate
+        if decay_at and self._successes.share() >= decay_at:
             self._state = self._state._replace(step_scale=jnp.float32(self.agent.decay_factor))
         batches = self._prefetched if self._prefetched is not None else self._sample()
-        self._state, metrics = rlpd.update(self.agent, self._state, batches, self._frozen)
+        self._state, metrics = self._rule.update(self.agent, self._state, batches, self._frozen)
         self._critic_updates += self.agent.utd_ratio
         self._actor_updates += 1
         self._prefetched = self._sample()
@@ -233,30 +239,28 @@ class TrainingLoop:
             return float("nan")
         self.take_in()
         if not len(self._demo):
-            raise ConfigError("bc_updates needs demonstrations to clone: name a bag in demos, or set it to 0")
+            otherwise = ", or set it to 0" if self.agent.method == RLPDConfig.method else ""
+            raise ConfigError(f"bc_updates needs demonstrations to clone: name a bag in demos{otherwise}")
         config = self.agent.cloning()
         rng = np.random.default_rng((self._seed, 1))
-        state = bc.start(config, self._state.actor, self._state.encoder)
+        state = bc.start(config, *self._rule.to_clone(self._state))
         loss = float("nan")
         for done in range(0, config.updates, _CLONED_TOGETHER):
             count = min(_CLONED_TOGETHER, config.updates - done)
             with self._lock:
                 batches = self._demo.sample((count, config.batch_size), rng)
-            if self.agent.gripper_indices:
+            if self.actor_config.grippers:
                 batches = grasp.split(self.agent, batches)
             state, metrics = bc.update(config, state, batches, self._frozen)
             loss = float(metrics["loss"])
-        encoder = state.encoder
-        self._state = self._state._replace(
-            actor=state.actor, encoder=encoder, target_encoder=jax.tree.map(jnp.copy, encoder)
-        )
+        self._state = self._rule.cloned(self._state, state.actor, state.encoder)
         return loss
 
     def warm_up(self) -> None:
         """Compile `step` ahead of the first transition, so that nothing waits for it; changes nothing."""
         batches = self._online.blank((self.agent.utd_ratio, self.agent.batch_size))
         copy = jax.tree.map(lambda leaf: leaf.copy(), self._state)
-        jax.block_until_ready(rlpd.update(self.agent, copy, batches, self._frozen))
+        jax.block_until_ready(self._rule.update(self.agent, copy, batches, self._frozen))
 
     def write_metrics(self, values: dict[str, float]) -> None:
         """Add figures of others to the TensorBoard events, at the present number of critic updates."""
@@ -265,7 +269,7 @@ class TrainingLoop:
 
     def policy_weights(self, stamp: float) -> PolicyWeights:
         """Return the present policy for publication at `stamp` [s]."""
-        leaves = rlpd.actor_leaves(self._state)
+        leaves = self._rule.actor_leaves(self._state)
         return weights.encode(leaves, self.spec, self.actor_config, self.policy_version, stamp)
 
     def status(self, phase: str, now: float) -> LearnerStatus:
@@ -282,7 +286,7 @@ class TrainingLoop:
             phase=phase,
             env_steps=self._env_steps,
             demo_transitions=self._demo_rows,
-            critic_updates=self._critic_updates,
+            critic_updates=0 if self.agent.demos_only else self._critic_updates,
             actor_updates=self._actor_updates,
             policy_version=self.policy_version,
             update_rate=self._rate.rate(now),
@@ -346,6 +350,10 @@ class TrainingLoop:
         with self._lock:
             # A checkpoint must draw the prefetched batches again.
             self._sampler_state = self._sampler.state()
+            if self.agent.demos_only and not len(self._demo):
+                raise SchemaError(
+                    f"{self.agent.method} learns from people's actions only, and there are none yet"
+                )
             return self._sampler.sample(self.agent.utd_ratio, self.agent.batch_size)
 
 

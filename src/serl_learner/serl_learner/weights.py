@@ -38,7 +38,7 @@ def encode(
 
 
 def decode(weights: PolicyWeights, spec: EnvSpec) -> ActorNetwork:
-    """Unpack a policy that reads no camera; SchemaError as for `unpack`."""
+    """Unpack a policy that reads no camera and is no diffusion policy; SchemaError as for `unpack`."""
     return ActorNetwork(*unpack(weights, spec))
 
 

@@ -19,7 +19,7 @@ from serl_learner import weights
 from serl_learner.agents.config import BCConfig
 from serl_learner.bag import BagWriter
 from serl_learner.checkpoint import load_policy
-from serl_learner.offline import train_bc
+from serl_learner.offline import train_offline
 
 SPEC = fake_spec()
 FAST = BCConfig(updates=600, batch_size=64, hidden_sizes=(32, 32), learning_rate=3e-3)
@@ -45,7 +45,7 @@ def test_the_clone_acts_as_shown_and_ignores_failures(tmp_path: Path) -> None:
     good = [demonstration(number, True, SHOWN) for number in range(4)]
     bad = [demonstration(number, False, -SHOWN) for number in range(4, 8)]
     notes: list[str] = []
-    result = train_bc(
+    result = train_offline(
         record(tmp_path / "bag", good + bad), SPEC.task, FAST, tmp_path / "run", 0, notes.append
     )
     assert result.demos == 4
@@ -63,11 +63,11 @@ def test_the_clone_acts_as_shown_and_ignores_failures(tmp_path: Path) -> None:
 def test_a_bag_of_failures_is_refused_in_one_line(tmp_path: Path) -> None:
     bag = record(tmp_path / "bag", [demonstration(0, False, SHOWN)])
     with pytest.raises(ConfigError, match="holds no successful demonstration") as error:
-        train_bc(bag, SPEC.task, FAST, tmp_path / "run", 0, print)
+        train_offline(bag, SPEC.task, FAST, tmp_path / "run", 0, print)
     assert "\n" not in str(error.value)
 
 
 def test_demonstrations_of_another_task_are_refused(tmp_path: Path) -> None:
     bag = record(tmp_path / "bag", [demonstration(0, True, SHOWN)])
     with pytest.raises(ConfigError, match="not of 'socket'"):
-        train_bc(bag, "socket", FAST, tmp_path / "run", 0, print)
+        train_offline(bag, "socket", FAST, tmp_path / "run", 0, print)

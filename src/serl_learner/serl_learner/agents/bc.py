@@ -14,12 +14,13 @@ import optax
 from serl_core.errors import SchemaError
 from serl_core.specs import EnvSpec
 from serl_learner import networks
+from serl_learner.actor_network import ActorConfig
 from serl_learner.agents.config import BCConfig
 from serl_learner.networks import Params
 from serl_learner.vision import encoder as vision
 from serl_learner.vision import resnet10
 from serl_learner.vision.backbone_file import Backbone
-from serl_learner.vision.config import VisionConfig
+from serl_learner.vision.config import VisionConfig, VisionOptions
 
 _EDGE = 1.0 - 1e-3  # the squashed Gaussian has no density at -1 and 1, where clipped actions lie
 
@@ -67,10 +68,24 @@ def loss(
     config: BCConfig, actor: Params, state: jax.Array, action: jax.Array, latent: jax.Array | None = None
 ) -> jax.Array:
     """Return the mean loss of actions (B, action_size) at state vectors (B, state_size) and camera latents."""
-    actor_config = config.actor_config(state.shape[-1], action.shape[-1])
-    mean, std = networks.actor(actor, state, actor_config, latent)
-    if config.loss == "mse":
-        return jnp.mean((jnp.tanh(mean) - action) ** 2)
+    shape = config.actor_config(state.shape[-1], action.shape[-1])
+    of_kind = squared_error if config.loss == "mse" else negative_log_likelihood
+    return of_kind(shape, actor, state, action, latent)
+
+
+def squared_error(
+    shape: ActorConfig, actor: Params, state: jax.Array, action: jax.Array, latent: jax.Array | None = None
+) -> jax.Array:
+    """Return the mean squared distance of the mean actions from `action`; arguments as for `loss`."""
+    mean, _ = networks.actor(actor, state, shape, latent)
+    return jnp.mean((jnp.tanh(mean) - action) ** 2)
+
+
+def negative_log_likelihood(
+    shape: ActorConfig, actor: Params, state: jax.Array, action: jax.Array, latent: jax.Array | None = None
+) -> jax.Array:
+    """Return the mean of -log pi(action | state) of the squashed Gaussian; arguments as for `loss`."""
+    mean, std = networks.actor(actor, state, shape, latent)
     inner = jnp.clip(action, -_EDGE, _EDGE)
     gaussian = -0.5 * ((jnp.arctanh(inner) - mean) / std) ** 2 - jnp.log(std) - 0.5 * jnp.log(2 * jnp.pi)
     return -jnp.mean(jnp.sum(gaussian - jnp.log1p(-(inner**2)), -1))
@@ -92,16 +107,7 @@ def update(
     Returns:
         New state; {"loss": mean over the updates}.
     """
-    states, actions = batches["state"], batches["action"]
-    first = "proprio/kernel" if state.encoder else "hidden_0/kernel"
-    state_size, action_size = state.actor[first].shape[0], state.actor["mean/bias"].shape[0]
-    if states.ndim != 3 or states.shape[2] != state_size or actions.shape != (*states.shape[:2], action_size):
-        raise SchemaError(
-            f"batches: expected state (U, B, {state_size}) and action (U, B, {action_size}),"
-            f" got {states.shape} and {actions.shape}"
-        )
-    views = {camera: batches[camera] for camera in vision.cameras(state.encoder)}
-    vision.check_images(config, state.encoder, views, states.shape[:2])
+    batches = check_batches(config, state.actor, state.encoder, batches)
 
     def step(state: BCState, batch: vision.Batch) -> tuple[BCState, jax.Array]:
         key = jax.random.fold_in(jax.random.key(0), state.updates)
@@ -117,8 +123,25 @@ def update(
         actor, encoder = optax.apply_updates(trained, updates)
         return BCState(actor, encoder, opt, state.updates + 1), value
 
-    state, losses = jax.lax.scan(step, state, {"state": states, "action": actions, **views})
+    state, losses = jax.lax.scan(step, state, batches)
     return state, {"loss": jnp.mean(losses)}
+
+
+def check_batches(
+    config: VisionOptions, actor: Params, encoder: Params, batches: vision.Batch
+) -> vision.Batch:
+    """Return what cloning reads of batches, see `update`; SchemaError unless it fits the networks."""
+    states, actions = batches["state"], batches["action"]
+    first = "proprio/kernel" if encoder else "hidden_0/kernel"
+    state_size, action_size = actor[first].shape[0], actor["mean/bias"].shape[0]
+    if states.ndim != 3 or states.shape[2] != state_size or actions.shape != (*states.shape[:2], action_size):
+        raise SchemaError(
+            f"batches: expected state (U, B, {state_size}) and action (U, B, {action_size}),"
+            f" got {states.shape} and {actions.shape}"
+        )
+    views = {camera: batches[camera] for camera in vision.cameras(encoder)}
+    vision.check_images(config, encoder, views, states.shape[:2])
+    return {"state": states, "action": actions, **views}
 
 
 def actor_leaves(state: BCState) -> dict[str, np.ndarray]:

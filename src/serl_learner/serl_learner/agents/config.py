@@ -5,20 +5,32 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import ClassVar
 
 from serl_core.errors import ConfigError
 from serl_core.parameters import parameter
 from serl_core.specs import EnvSpec
-from serl_learner.actor_network import ActorConfig
+from serl_learner.actor_network import ActorConfig, ChunkShape
 from serl_learner.vision.config import VisionConfig, VisionOptions
 
 _LEAST_CLONED_STD = 0.1
 """Before squashing; near SERL's target entropy of -0.5 nat per action element, which is a deviation of 0.15."""
 
+ACTING_CRITICS = 2
+"""Critics that an IBRL policy takes along to choose by, as many as the paper's target draws."""
+
 
 @dataclass(frozen=True)
 class RLPDConfig(VisionOptions):
-    """Settings of RLPD."""
+    """Settings of RLPD.
+
+    Attributes:
+        method: Name of the agent, see `AGENTS`.
+        demos_only: Whether it learns from demonstrations and people's corrections only.
+    """
+
+    method: ClassVar[str] = "rlpd"
+    demos_only: ClassVar[bool] = False
 
     discount: float = parameter(0.97, "Discount of the return per step", 0.0, 1.0)
     actor_lr: float = parameter(3e-4, "Adam step size of the actor", 0.0, 1.0)
@@ -136,9 +148,118 @@ class RLPDConfig(VisionOptions):
         return self.target_entropy_per_action * action_size
 
 
+_CLONED_FIRST = parameter(
+    10_000, "Updates that clone the demonstrations into the base policy before anything else", 1, 100_000_000
+)
+
+
+@dataclass(frozen=True)
+class ResidualConfig(RLPDConfig):
+    """Settings of residual RL: those of RLPD and what is said here."""
+
+    method: ClassVar[str] = "residual"
+    bc_updates: int = _CLONED_FIRST
+    residual_scale: float = parameter(
+        0.3, "Largest residual, in normalised actions, that is added to the base policy's action", 1e-6, 2.0
+    )
+
+    def actor_config(
+        self, state_size: int, action_size: int, vision: VisionConfig | None = None
+    ) -> ActorConfig:
+        """Return the shape of residual and base policy."""
+        shape = super().actor_config(state_size, action_size, vision)
+        return dataclasses.replace(shape, residual_scale=self.residual_scale)
+
+    def cloning(self) -> BCConfig:
+        """Return how the base policy is cloned, which acts by its mean."""
+        return dataclasses.replace(super().cloning(), loss="mse")
+
+
+@dataclass(frozen=True)
+class IBRLConfig(RLPDConfig):
+    """Settings of imitation bootstrapped RL: those of RLPD and what is said here."""
+
+    method: ClassVar[str] = "ibrl"
+    bc_updates: int = _CLONED_FIRST
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.privileged_keys:
+            raise ConfigError(
+                "ibrl acts by its critics, which must not read privileged_keys: leave them empty"
+            )
+
+    def actor_config(
+        self, state_size: int, action_size: int, vision: VisionConfig | None = None
+    ) -> ActorConfig:
+        """Return the shape of both policies, and of the critics that pick between them."""
+        shape = super().actor_config(state_size, action_size, vision)
+        return dataclasses.replace(
+            shape, critics=min(ACTING_CRITICS, self.ensemble_size), critic_layer_norm=self.critic_layer_norm
+        )
+
+    def cloning(self) -> BCConfig:
+        """Return how the base policy is cloned, which acts by its mean."""
+        return dataclasses.replace(super().cloning(), loss="mse")
+
+
+@dataclass(frozen=True)
+class DAPGConfig(RLPDConfig):
+    """Settings of the demonstration-augmented policy gradient: those of RLPD and what is said here."""
+
+    method: ClassVar[str] = "dapg"
+    bc_updates: int = parameter(
+        10_000, "Updates that clone the demonstrations into the actor before anything else", 1, 100_000_000
+    )
+    dapg_weight: float = parameter(
+        0.1, "Weight of the demonstrations' negative log likelihood in the actor's loss at first", 0.0, 1e6
+    )
+    dapg_decay: float = parameter(0.9998, "Factor on that weight after each actor update", 0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.dapg_weight and not round(self.batch_size * self.demo_fraction):
+            raise ConfigError("dapg needs demonstrations in its batches: raise demo_fraction")
+
+
+@dataclass(frozen=True)
+class HGDAggerConfig(RLPDConfig):
+    """Settings of HG-DAgger; of RLPD's, those of critics, reward, exploration and `demo_fraction` are not read.
+
+    It has them so that one task's settings do for all methods of a comparison: `utd_ratio` cloning steps of
+    `batch_size` rows for each step of the environment.
+    """
+
+    method: ClassVar[str] = "hg_dagger"
+    demos_only: ClassVar[bool] = True
+    bc_updates: int = parameter(
+        10_000, "Updates that clone the demonstrations into the actor before anything else", 1, 100_000_000
+    )
+    weight_decay: float = parameter(1e-4, "Decoupled weight decay", 0.0, 1.0)
+
+    def actor_config(
+        self, state_size: int, action_size: int, vision: VisionConfig | None = None
+    ) -> ActorConfig:
+        """Return the shape of the policy: it clones grippers like all else, and a sample of it is its mean."""
+        shape = super().actor_config(state_size, action_size, vision)
+        return dataclasses.replace(shape, action_size=action_size, grippers=(), std_max=self.std_min)
+
+    def cloning(self) -> BCConfig:
+        """Return how the actor is cloned before it acts."""
+        return dataclasses.replace(super().cloning(), loss="mse", weight_decay=self.weight_decay)
+
+
+AGENTS: dict[str, type[RLPDConfig]] = {
+    config.method: config for config in (RLPDConfig, HGDAggerConfig, ResidualConfig, IBRLConfig, DAPGConfig)
+}
+"""Settings of the agents that learn while they act, by name; their code is in `registry`."""
+
+
 @dataclass(frozen=True)
 class BCConfig(VisionOptions):
     """Settings of behaviour cloning."""
+
+    method: ClassVar[str] = "bc"
 
     loss: str = parameter(
         "mse",
@@ -173,3 +294,73 @@ class BCConfig(VisionOptions):
             std_max=self.std_max,
             vision=vision,
         )
+
+
+@dataclass(frozen=True)
+class DiffusionConfig(VisionOptions):
+    """Settings of the diffusion policy; chunks as in HIL-SERL, Table 13, for RAM insertion."""
+
+    method: ClassVar[str] = "diffusion"
+
+    observation_chunk: int = parameter(1, "State vectors that the policy reads, the present one last", 1, 16)
+    action_prediction: int = parameter(8, "Actions that it predicts at once", 1, 64)
+    action_chunk: int = parameter(2, "Of them, how many are executed before it predicts anew", 1, 64)
+    diffusion_steps: int = parameter(100, "Steps from a chunk of actions to noise, in training", 2, 1000)
+    inference_steps: int = parameter(10, "Steps from noise to a chunk, in acting", 1, 1000)
+    inference_noise: float = parameter(
+        0.0, "Noise added on the way: 0, none (DDIM); 1, as much as DDPM adds", 0.0, 1.0
+    )
+    step_embedding_size: int = parameter(32, "Length of the encoding of a diffusion step", 2, 1024)
+    learning_rate: float = parameter(1e-3, "Adam step size at its peak; falls to 0 along a cosine", 0.0, 1.0)
+    warmup_updates: int = parameter(500, "Updates in which the step size rises to its peak", 0, 1_000_000)
+    weight_decay: float = parameter(1e-6, "Decoupled weight decay", 0.0, 1.0)
+    average_decay: float = parameter(0.999, "Share that the moving average keeps per update", 0.0, 1.0)
+    updates: int = parameter(30_000, "Gradient steps in all", 1, 100_000_000)
+    batch_size: int = parameter(256, "Rows of one update", 1, 65536)
+    hidden_sizes: tuple[int, ...] = parameter((256, 256, 256), "Units of the hidden layers", 1, 8192)
+    activation: str = parameter("silu", "Activation", choices=("tanh", "relu", "silu"))
+    layer_norm: bool = parameter(True, "Whether hidden layers normalise")
+
+    def __post_init__(self) -> None:
+        if self.action_chunk > self.action_prediction:
+            raise ConfigError(
+                f"action_chunk {self.action_chunk} is longer than action_prediction {self.action_prediction}"
+            )
+        if self.step_embedding_size % 2:
+            raise ConfigError(f"step_embedding_size must be even, got {self.step_embedding_size}")
+        if self.inference_steps > self.diffusion_steps:
+            raise ConfigError(
+                f"inference_steps {self.inference_steps} exceed diffusion_steps {self.diffusion_steps}"
+            )
+
+    def actor_config(
+        self, state_size: int, action_size: int, vision: VisionConfig | None = None
+    ) -> ActorConfig:
+        """Return the shape of the network for sizes of one state vector and one action, and for the cameras."""
+        if vision is not None and self.observation_chunk > 1:
+            raise ConfigError(
+                "a diffusion policy with cameras reads one observation: set observation_chunk to 1"
+            )
+        return ActorConfig(
+            state_size=self.observation_chunk * state_size,
+            action_size=action_size,
+            hidden_sizes=self.hidden_sizes,
+            activation=self.activation,
+            layer_norm=self.layer_norm,
+            vision=vision,
+            chunks=ChunkShape(
+                observation=self.observation_chunk,
+                prediction=self.action_prediction,
+                execution=self.action_chunk,
+                diffusion_steps=self.diffusion_steps,
+                inference_steps=self.inference_steps,
+                inference_noise=self.inference_noise,
+                embedding=self.step_embedding_size,
+            ),
+        )
+
+
+OFFLINE: dict[str, type[BCConfig] | type[DiffusionConfig]] = {
+    config.method: config for config in (BCConfig, DiffusionConfig)
+}
+"""Settings of the methods that learn from demonstrations alone, by name; `offline` trains them."""

@@ -7,10 +7,13 @@ bit-identical. A gradient that is not finite skips the update of its part and is
 Where the policy reads cameras, one image encoder serves all: the critics' loss trains it, the actor reads its
 latents as they are (DrQ, Kostrikov et al. 2020, section 3), and the target critics have a slow copy of their own.
 Where some elements of the action are grippers, all this is about the others, and `grasp` chooses for these.
+
+Residual RL, IBRL and DAPG are this rule with one thing done otherwise, which a `Rule` names.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -43,6 +46,7 @@ class TrainState(NamedTuple):
         actor, critic, target_critic: Parameters; the critics' carry a leading ensemble axis.
         encoder, target_encoder: Parameters of the image encoder, trained with the critics; empty without cameras.
         grasp, target_grasp: Parameters of the grasp critic; empty without grippers.
+        base: Frozen parameters of a cloned policy and its image encoder, see `base`; empty for agents without.
         log_temperature: Scalar.
         actor_opt, critic_opt, temperature_opt, grasp_opt: Optimiser states.
         key: Data of the random key.
@@ -58,6 +62,7 @@ class TrainState(NamedTuple):
     target_encoder: Params
     grasp: Params
     target_grasp: Params
+    base: Params
     log_temperature: jax.Array
     actor_opt: optax.OptState
     critic_opt: optax.OptState
@@ -68,6 +73,24 @@ class TrainState(NamedTuple):
     critic_updates: jax.Array
     actor_updates: jax.Array
     skipped: jax.Array
+
+
+class Rule(NamedTuple):
+    """Where an agent that builds on RLPD departs from it; as it stands it is RLPD.
+
+    Attributes:
+        execute: From the network's actions (B, action_size) to those that the arm gets:
+            (config, state, actions, batch, prefix) -> (B, action_size).
+        rival: What the policy may do in place of them: (config, state, batch, prefix) -> (B, action_size) or None.
+        regularizer: Term of the actor's loss: (config, state, actor, batch, latent) -> scalar or None.
+    """
+
+    execute: Callable[..., jax.Array] = lambda config, state, actions, batch, prefix: actions
+    rival: Callable[..., jax.Array | None] = lambda config, state, batch, prefix: None
+    regularizer: Callable[..., jax.Array | None] = lambda config, state, actor, batch, latent: None
+
+
+PLAIN = Rule()
 
 
 def _optimizer(learning_rate: float, config: RLPDConfig) -> optax.GradientTransformation:
@@ -126,6 +149,7 @@ def _init(
         target_encoder=jax.tree.map(jnp.copy, encoder),
         grasp=grasp_critic,
         target_grasp=jax.tree.map(jnp.copy, grasp_critic),
+        base={},
         log_temperature=log_temperature,
         actor_opt=_optimizer(config.actor_lr, config).init(actor),
         critic_opt=_optimizer(config.critic_lr, config).init((critic, encoder)),
@@ -158,7 +182,7 @@ def _critic_state(batch: Batch, prefix: str = "") -> jax.Array:
     return jnp.concatenate([state, batch[prefix + "privileged"]], -1) if "privileged" in batch else state
 
 
-def _guarded(
+def guarded(
     optimizer: optax.GradientTransformation,
     gradient: Any,
     params: Any,
@@ -179,11 +203,14 @@ def _step_scale(config: RLPDConfig, state: TrainState) -> jax.Array | None:
     return state.step_scale if config.decay_success_rate > 0.0 else None
 
 
-def critic_target(config: RLPDConfig, state: TrainState, batch: Batch, key: jax.Array) -> jax.Array:
+def critic_target(
+    config: RLPDConfig, state: TrainState, batch: Batch, key: jax.Array, rule: Rule = PLAIN
+) -> jax.Array:
     """Return r + bias + gamma * discount * min over a random subset of target critics at the policy's next action.
 
     The subset is drawn first and only its members are evaluated. `batch["discount"]` is 0 only at a true
     termination, so that a time-out bootstraps. With `backup_entropy`, the entropy term is discounted alike.
+    Where the rule knows a rival, the more valuable of the two actions counts.
 
     Returns:
         Targets (batch,).
@@ -194,20 +221,25 @@ def critic_target(config: RLPDConfig, state: TrainState, batch: Batch, key: jax.
     next_action, log_prob = networks.sample(
         state.actor, next_state, action_key, _actor_config(config, state.actor), latent
     )
+    next_action = rule.execute(config, state, next_action, batch, NEXT)
     subset = jax.random.permutation(subset_key, config.ensemble_size)[: config.subsample_size]
     chosen = networks.members(jax.tree.map(lambda leaf: leaf[subset], state.target_critic))
     target_latent = vision.encode(state.target_encoder, batch, NEXT)
-    values = networks.critics(
-        chosen, _critic_state(batch, NEXT), next_action, config.activation, target_latent
-    )
-    next_value = jnp.min(values, 0)
+    seen = _critic_state(batch, NEXT)
+    next_value = jnp.min(networks.critics(chosen, seen, next_action, config.activation, target_latent), 0)
     if config.backup_entropy:
         next_value = next_value - jnp.exp(state.log_temperature) * log_prob
+    rival = rule.rival(config, state, batch, NEXT)
+    if rival is not None:
+        of_rival = jnp.min(networks.critics(chosen, seen, rival, config.activation, target_latent), 0)
+        next_value = jnp.maximum(next_value, of_rival)
     reward = batch["reward"] + config.reward_bias if config.reward_bias else batch["reward"]
     return reward + config.discount * batch["discount"] * next_value
 
 
-def critic_update(config: RLPDConfig, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+def critic_update(
+    config: RLPDConfig, state: TrainState, batch: Batch, rule: Rule = PLAIN
+) -> tuple[TrainState, Metrics]:
     """Do one gradient step of all critics and the image encoder, and move their targets.
 
     Nothing else but key and counters changes.
@@ -218,9 +250,10 @@ def critic_update(config: RLPDConfig, state: TrainState, batch: Batch) -> tuple[
         batch: "state", "next_state" (B, state_size), "action" (B, action_size), "reward", "discount" (B,), with
             `privileged_keys` "privileged" and "next_privileged" (B, privileged_size), and what
             `vision.encoder.see` made of the cameras.
+        rule: Where the agent departs from RLPD.
     """
     key, target_key = jax.random.split(jax.random.wrap_key_data(state.key))
-    target = jax.lax.stop_gradient(critic_target(config, state, batch, target_key))
+    target = jax.lax.stop_gradient(critic_target(config, state, batch, target_key, rule))
 
     def loss(trained: tuple[list[Params], Params]) -> tuple[jax.Array, jax.Array]:
         ensemble, encoder = trained
@@ -230,7 +263,7 @@ def critic_update(config: RLPDConfig, state: TrainState, batch: Batch) -> tuple[
 
     gradient_of = jax.value_and_grad(loss, has_aux=True)
     (loss_value, values), gradients = gradient_of((networks.members(state.critic), state.encoder))
-    (critic, encoder), critic_opt, finite = _guarded(
+    (critic, encoder), critic_opt, finite = guarded(
         _optimizer(config.critic_lr, config),
         (networks.stack(gradients[0]), gradients[1]),
         (state.critic, state.encoder),
@@ -279,7 +312,7 @@ def grasp_update(config: RLPDConfig, state: TrainState, batch: Batch) -> tuple[T
     loss_value, gradient = jax.value_and_grad(
         lambda params: grasp.loss(config, params, batch, latent, jax.lax.stop_gradient(aim))
     )(state.grasp)
-    params, grasp_opt, finite = _guarded(
+    params, grasp_opt, finite = guarded(
         _optimizer(config.critic_lr, config),
         gradient,
         state.grasp,
@@ -298,13 +331,16 @@ def grasp_update(config: RLPDConfig, state: TrainState, batch: Batch) -> tuple[T
     return state, {"grasp_loss": loss_value, "grasp_target": jnp.mean(aim)}
 
 
-def actor_update(config: RLPDConfig, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+def actor_update(
+    config: RLPDConfig, state: TrainState, batch: Batch, rule: Rule = PLAIN
+) -> tuple[TrainState, Metrics]:
     """Do one gradient step of the actor, against the mean of all critics, and one of the temperature.
 
     Args:
         config: Settings.
         state: Parameters and the rest.
         batch: As for `critic_update`; only the first observation is read.
+        rule: Where the agent departs from RLPD.
     """
     actor_config = _actor_config(config, state.actor)
     key, action_key = jax.random.split(jax.random.wrap_key_data(state.key))
@@ -314,10 +350,13 @@ def actor_update(config: RLPDConfig, state: TrainState, batch: Batch) -> tuple[T
 
     def actor_loss(actor: Params) -> tuple[jax.Array, jax.Array]:
         action, log_prob = networks.sample(actor, batch["state"], action_key, actor_config, latent)
+        action = rule.execute(config, state, action, batch, "")
         value = jnp.mean(
             networks.critics(ensemble, _critic_state(batch), action, config.activation, latent), 0
         )
-        return jnp.mean(temperature * log_prob - value), -jnp.mean(log_prob)
+        loss = jnp.mean(temperature * log_prob - value)
+        term = rule.regularizer(config, state, actor, batch, latent)
+        return loss if term is None else loss + term, -jnp.mean(log_prob)
 
     (actor_loss_value, entropy), actor_gradient = jax.value_and_grad(actor_loss, has_aux=True)(state.actor)
 
@@ -326,10 +365,10 @@ def actor_update(config: RLPDConfig, state: TrainState, batch: Batch) -> tuple[T
 
     temperature_loss_value, temperature_gradient = jax.value_and_grad(temperature_loss)(state.log_temperature)
     step_scale = _step_scale(config, state)
-    actor, actor_opt, actor_finite = _guarded(
+    actor, actor_opt, actor_finite = guarded(
         _optimizer(config.actor_lr, config), actor_gradient, state.actor, state.actor_opt, step_scale
     )
-    log_temperature, temperature_opt, temperature_finite = _guarded(
+    log_temperature, temperature_opt, temperature_finite = guarded(
         _optimizer(config.temperature_lr, config),
         temperature_gradient,
         state.log_temperature,
@@ -371,6 +410,17 @@ def update(
     Returns:
         New state; scalars by name, those of the critics averaged over the updates that were finite.
     """
+    return learn(config, state, batches, backbone)
+
+
+def learn(
+    config: RLPDConfig,
+    state: TrainState,
+    batches: Batch,
+    backbone: resnet10.Leaves | None = None,
+    rule: Rule = PLAIN,
+) -> tuple[TrainState, Metrics]:
+    """Do what `update` says by another rule; for agents to compile."""
     check_batches(config, state, batches)
     if state.grasp:
         batches = grasp.split(config, batches)
@@ -383,7 +433,7 @@ def update(
         )
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-        state, metrics = critic_update(config, state, batch)
+        state, metrics = critic_update(config, state, batch, rule)
         if not state.grasp:
             return state, metrics
         state, of_grasp = grasp_update(config, state, batch)
@@ -391,7 +441,8 @@ def update(
 
     # A loop body is compiled once, and costs nothing measurable on a CPU over an unrolled one.
     state, critic_metrics = jax.lax.scan(step, state, batches)
-    state, actor_metrics = actor_update(config, state, jax.tree.map(lambda leaf: leaf[-1], batches))
+    last = jax.tree.map(lambda leaf: leaf[-1], batches)
+    state, actor_metrics = actor_update(config, state, last, rule)
     metrics = {name: jnp.nanmean(values) for name, values in critic_metrics.items()}
     return state, {**metrics, **actor_metrics, "skipped": state.skipped}
 
@@ -443,3 +494,13 @@ def actor_leaves(state: TrainState) -> dict[str, np.ndarray]:
     """Return copies of what acting needs by name: parameters of actor, image encoder and grasp critic."""
     of_grasp = {f"grasp/{name}": leaf for name, leaf in state.grasp.items()}
     return {name: np.array(leaf) for name, leaf in {**state.actor, **state.encoder, **of_grasp}.items()}
+
+
+def to_clone(state: TrainState) -> tuple[Params, Params]:
+    """Return what cloning before reinforcement trains: parameters of the actor and of the image encoder."""
+    return state.actor, state.encoder
+
+
+def cloned(state: TrainState, actor: Params, encoder: Params) -> TrainState:
+    """Return the state with parameters that were cloned."""
+    return state._replace(actor=actor, encoder=encoder, target_encoder=jax.tree.map(jnp.copy, encoder))
