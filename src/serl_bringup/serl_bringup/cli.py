@@ -136,7 +136,10 @@ def evaluate(
 def compare(
     task: str = TaskName,
     methods: str = typer.Option(
-        "rlpd,bc", metavar="NAME,...", help="rlpd, rlpd-no-demos, bc; hours for many of them."
+        "rlpd,bc",
+        metavar="NAME,...",
+        help="hil-serl (RLPD with interventions), rlpd, rlpd-no-demos, hg-dagger, residual, ibrl, dapg, bc, diffusion;"
+        " hours for many of them.",
     ),
     seeds: int = typer.Option(3, min=1, max=100, help="Runs of each method, with seeds from 0."),
     out: Path | None = typer.Option(
@@ -144,7 +147,7 @@ def compare(
     ),
     settings: list[str] = Set,
 ) -> None:
-    """Compare methods over seeds: a table and a plot. Given again, it goes on where it was interrupted."""
+    """Compare methods over seeds: tables and plots. Given again, it goes on where it was interrupted."""
     from serl_bringup.compare import compare as compare_methods
 
     names = [name.strip() for name in methods.split(",") if name.strip()]

@@ -17,6 +17,7 @@ from typing import Any
 from rich.console import Console
 
 from serl_bringup import pipeline, plots
+from serl_bringup.config import RunConfig
 from serl_bringup.nodes_schema import SCHEMAS
 from serl_bringup.run_folder import write_json
 from serl_bringup.statistics import mean_interval, wilson_interval
@@ -41,14 +42,21 @@ class Method:
     resumes: bool = False
 
 
-def _rlpd(*more: str) -> Callable[[str, int, Path, Sequence[str], Console], object]:
+def _online(
+    *more: str, many_demos: bool = False
+) -> Callable[[str, int, Path, Sequence[str], Console], object]:
+    """Return what trains with further settings, `many_demos` with as many demonstrations as cloning gets."""
+
     def run(task: str, seed: int, folder: Path, settings: Sequence[str], console: Console) -> object:
         begun = folder.is_dir()
+        asked = [*settings, *more]
+        if many_demos:
+            asked.append(f"run.demos={load_task(task, asked, SCHEMAS).config('run', RunConfig).bc_demos}")
         return pipeline.run_task(
             task,
             seed=seed,
             out=None if begun else folder,
-            settings=[] if begun else [*settings, *more],  # a resumed run has them in its folder
+            settings=[] if begun else asked,  # a resumed run has them in its folder
             resume=folder if begun else None,
             quick=False,
             console=console,
@@ -57,21 +65,38 @@ def _rlpd(*more: str) -> Callable[[str, int, Path, Sequence[str], Console], obje
     return run
 
 
-def _bc(task: str, seed: int, folder: Path, settings: Sequence[str], console: Console) -> object:
-    return pipeline.run_bc(task, demos=None, seed=seed, out=folder, settings=settings, console=console)
+def _offline(method: str) -> Callable[[str, int, Path, Sequence[str], Console], object]:
+    def run(task: str, seed: int, folder: Path, settings: Sequence[str], console: Console) -> object:
+        return pipeline.run_bc(
+            task, demos=None, seed=seed, out=folder, settings=settings, console=console, method=method
+        )
+
+    return run
 
 
+_HELPED = "run.intervention=scripted"
 METHODS = {
-    "rlpd": Method("RLPD", _rlpd(), resumes=True),
-    "rlpd-no-demos": Method("RLPD without demonstrations", _rlpd("run.demos=0"), resumes=True),
-    "bc": Method("behaviour cloning", _bc),
+    "hil-serl": Method("HIL-SERL", _online(_HELPED), resumes=True),
+    "rlpd": Method("RLPD", _online(), resumes=True),
+    "rlpd-no-demos": Method("RLPD without demonstrations", _online("run.demos=0"), resumes=True),
+    "hg-dagger": Method("HG-DAgger", _online("learner.agent=hg_dagger", _HELPED), resumes=True),
+    "residual": Method("residual RL", _online("learner.agent=residual", many_demos=True), resumes=True),
+    "ibrl": Method("IBRL", _online("learner.agent=ibrl", many_demos=True), resumes=True),
+    "dapg": Method("DAPG", _online("learner.agent=dapg", many_demos=True), resumes=True),
+    "bc": Method("behaviour cloning", _offline("bc")),
+    "diffusion": Method("diffusion policy", _offline("diffusion")),
 }
+"""HIL-SERL's Table 1b. RLPD is its "HIL-SERL no itv", which is SERL; demonstrations as in its section 4.5: those of
+`run.demos` for HIL-SERL, RLPD and HG-DAgger, the more of `run.bc_demos` for all that cannot do without."""
+
+_OURS, _IMITATION = ("hil-serl", "rlpd"), ("hg-dagger", "bc")
+"""Sides of HIL-SERL's Table 1a, each by preference."""
 
 
 def compare(
     task: str, methods: Sequence[str], seeds: int, out: Path | None, settings: Sequence[str], console: Console
 ) -> str:
-    """Run what is missing, write `comparison.md`, `.png` and `.json`, and return the table.
+    """Run what is missing, write `comparison.md`, `.png`, `_curves.png` and `.json`, and return the tables.
 
     Args:
         task: Name of the task.
@@ -101,6 +126,10 @@ def compare(
                 METHODS[name].run(task, seed, run, settings, console)
             results.setdefault(name, []).append(_summary(run, task))
     table = markdown_table(task, results)
+    plots.training_curves(
+        [_curves(METHODS[name].title, folder, name, runs) for name, runs in results.items()],
+        folder / "comparison_curves.png",
+    )
     (folder / "comparison.md").write_text(table, encoding="utf-8")
     write_json(folder / "comparison.json", {name: list(runs) for name, runs in results.items()})
     plots.comparison(_trials(results), folder / "comparison.png")
@@ -108,7 +137,7 @@ def compare(
 
 
 def markdown_table(task: str, results: Mapping[str, Sequence[Summary]]) -> str:
-    """Return a row for each method over all of its trials, and one for each of its runs.
+    """Return a row for each method over all of its trials, and one for each of its runs; below, HIL-SERL's Table 1.
 
     The interval of a method's success is Wilson's over all trials, that of its cycle time Student's over the
     means of its seeds.
@@ -116,8 +145,9 @@ def markdown_table(task: str, results: Mapping[str, Sequence[Summary]]) -> str:
     lines = [
         f"# {task}",
         "",
-        "| method | seeds | demos | success [95 % interval] | cycle time [s] (demonstrations) | training [min] |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| method | seeds | demos | success [95 % interval] | cycle time [s] (demonstrations) | training [min]"
+        " | steps by a person [%] |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name, runs in results.items():
         successes, trials = _pooled(runs)
@@ -126,7 +156,55 @@ def markdown_table(task: str, results: Mapping[str, Sequence[Summary]]) -> str:
         if len(runs) > 1:
             for run in runs:
                 lines.append(_row("", str(run["seed"]), [run], *_pooled([run])))
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_table_1a(task, results), *_table_1b(task, results)]) + "\n"
+
+
+def _table_1a(task: str, results: Mapping[str, Sequence[Summary]]) -> list[str]:
+    """Return reinforcement against imitation, if there is one method of each side."""
+    ours = next((name for name in _OURS if name in results), None)
+    theirs = next((name for name in _IMITATION if name in results), None)
+    if ours is None or theirs is None:
+        return []
+    names = METHODS[theirs].title, METHODS[ours].title
+    rates = [100 * _rate(results[name]) for name in (theirs, ours)]
+    times = [mean_interval(_cycle_times(results[name]))[0] for name in (theirs, ours)]
+    more = f" ({rates[1] / rates[0] - 1:+.0%})" if rates[0] else ""
+    faster = f" ({times[0] / times[1]:.1f}x faster)" if math.isfinite(times[0] / times[1]) else ""
+    hours = _mean(run["train_seconds"] for run in results[ours]) / 3600
+    cells = [
+        task, f"{hours:.2f}", f"{rates[0]:.0f}", f"{rates[1]:.0f}{more}",
+        _seconds(times[0]), f"{_seconds(times[1])}{faster}",
+    ]  # fmt: skip
+    return [
+        "",
+        "As HIL-SERL's Table 1a:",
+        "",
+        "| task | training time [h] | " + " | ".join(f"success [%], {name}" for name in names)
+        + " | " + " | ".join(f"cycle time [s], {name}" for name in names) + " |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| " + " | ".join(cells) + " |",
+    ]  # fmt: skip
+
+
+def _table_1b(task: str, results: Mapping[str, Sequence[Summary]]) -> list[str]:
+    """Return the success rates of all methods in one row."""
+    return [
+        "",
+        "As HIL-SERL's Table 1b, success [%]:",
+        "",
+        "| task | " + " | ".join(METHODS[name].title for name in results) + " |",
+        "| --- " * (len(results) + 1) + "|",
+        f"| {task} | " + " | ".join(f"{100 * _rate(runs):.0f}" for runs in results.values()) + " |",
+    ]
+
+
+def _rate(runs: Sequence[Summary]) -> float:
+    successes, trials = _pooled(runs)
+    return successes / trials
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.2f}" if math.isfinite(value) else "no success"
 
 
 def _row(title: str, seeds: str, runs: Sequence[Summary], successes: int, trials: int) -> str:
@@ -139,6 +217,9 @@ def _row(title: str, seeds: str, runs: Sequence[Summary], successes: int, trials
         f"{successes} of {trials} [{100 * low:.1f}, {100 * high:.1f}] %",
         _cycle_time(runs) + (f" ({demos:.2f})" if math.isfinite(demos) else ""),
         f"{_mean(run['train_seconds'] for run in runs) / 60:.1f}",
+        f"{100 * human:.1f}"
+        if math.isfinite(human := _mean(run.get("human_share") for run in runs))
+        else "-",
     ]
     return "| " + " | ".join(cells) + " |"
 
@@ -169,6 +250,15 @@ def _trials(results: Mapping[str, Sequence[Summary]]) -> list[plots.Trials]:
         plots.Trials(METHODS[name].title, *_pooled(runs), cycle_times=_cycle_times(runs))
         for name, runs in results.items()
     ]
+
+
+def _curves(title: str, folder: Path, name: str, runs: Sequence[Summary]) -> plots.Curves:
+    """Return the episodes of a method's training, a sequence for each seed; none for those that learn offline."""
+    from serl_learner.recording import read_episodes
+
+    bags = [folder / f"{name}-seed{run['seed']}" / "bag" for run in runs]
+    seeds = [list(read_episodes(bag)) for bag in bags if any(bag.glob("*.mcap"))]
+    return plots.Curves(title, seeds, _rate(runs), mean_interval(_cycle_times(runs))[0])
 
 
 def _claim(folder: Path, task: str, settings: Sequence[str]) -> None:

@@ -22,6 +22,11 @@ class RunConfig:
         0,
         100_000,
     )
+    intervention: str = parameter(
+        "none",
+        "who may take over in training: none; scripted, the operator of the demonstrations, where the policy fails",
+        choices=("none", "scripted"),
+    )
     eval_episodes: int = parameter(100, "evaluation trials with the mean action (paper: 100)", 1, 1_000_000)
 
 

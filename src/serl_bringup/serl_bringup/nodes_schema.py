@@ -11,7 +11,7 @@ from serl_actor.intervention.config import OperatorConfig
 from serl_bringup.config import RunConfig
 from serl_core.plugins import load
 from serl_env_node.config import EnvConfig
-from serl_learner.agents.config import BCConfig, RLPDConfig
+from serl_learner.agents.config import AGENTS, BCConfig, DiffusionConfig, RLPDConfig
 from serl_learner.config import LearnerConfig, RecorderConfig
 from serl_learner.training_loop import LoopConfig
 from serl_reward.assembly import config_classes
@@ -27,6 +27,11 @@ def _env_classes(values: Mapping[str, Any]) -> tuple[type, ...]:
     return (EnvConfig, *arm, *reward)
 
 
+def _learner_classes(values: Mapping[str, Any]) -> tuple[type, ...]:
+    """The agent that a task names brings its own settings; an unknown name is refused with the node's others."""
+    return (LearnerConfig, LoopConfig, AGENTS.get(values.get("agent", LearnerConfig.agent), RLPDConfig))
+
+
 def _reward_classes(values: Mapping[str, Any]) -> tuple[type, ...]:
     """The reward that the node hosts brings its own settings."""
     reward = values.get("reward", RewardNodeConfig().reward)
@@ -38,8 +43,9 @@ SCHEMAS = {
     "env": _env_classes,
     "actor": (ActorConfig,),
     "operator": (OperatorConfig,),
-    "learner": (LearnerConfig, LoopConfig, RLPDConfig),
+    "learner": _learner_classes,
     "bc": (BCConfig,),
+    "diffusion": (DiffusionConfig,),
     "reward": _reward_classes,
     "recorder": (RecorderConfig,),
 }

@@ -77,6 +77,9 @@ def run_task(
         summary = {
             **_trial_figures(trials),
             "task": name,
+            "method": task.parameters["learner"]["agent"],
+            "intervention": config.intervention,
+            "human_share": _human_share(folder),
             "train_seconds": trained["seconds"],
             "train_end": trained["reason"],
             "env_steps": trained["env_steps"],
@@ -106,10 +109,23 @@ def record_demos(
 
 
 def run_bc(
-    name: str, demos: Path | None, seed: int, out: Path | None, settings: Sequence[str], console: Console
+    name: str,
+    demos: Path | None,
+    seed: int,
+    out: Path | None,
+    settings: Sequence[str],
+    console: Console,
+    method: str = "bc",
 ) -> dict[str, Any]:
-    """Clone demonstrations and evaluate the clone; return the summary."""
-    from serl_learner.agents.config import BCConfig
+    """Clone demonstrations and evaluate the clone; return the summary.
+
+    Args:
+        name: Name of the task.
+        demos: Bag of demonstrations; None: `run.bc_demos` are recorded.
+        seed, out, settings, console: As for `run_task`.
+        method: "bc" or "diffusion".
+    """
+    from serl_learner.agents.config import OFFLINE
     from serl_learner.offline import train_offline
 
     task = load_task(name, settings, SCHEMAS)
@@ -124,7 +140,7 @@ def run_bc(
             trained = train_offline(
                 demos,
                 task.parameters["env"]["task"],
-                task.config("bc", BCConfig),
+                task.config(method, OFFLINE[method]),
                 folder.path,
                 seed,
                 progress.note,
@@ -136,7 +152,7 @@ def run_bc(
         summary = {
             **_trial_figures(trials),
             "task": name,
-            "method": "bc",
+            "method": method,
             "demos": trained.demos,
             "demo_cycle_time_s": trained.demo_cycle_time_s,
             "train_seconds": trained.seconds,
@@ -203,6 +219,15 @@ def _write(folder: RunFolder, summary: dict[str, Any]) -> dict[str, Any]:
 
 def _cycle_time(episodes: Sequence[EpisodeSummary]) -> float:
     return mean_interval([e.duration for e in episodes if e.success])[0]
+
+
+def _human_share(folder: RunFolder) -> float:
+    """Return the share of the training's steps in which a person acted; NaN before the first episode."""
+    from serl_learner.recording import read_episodes
+
+    episodes = list(read_episodes(folder.bag))
+    steps = sum(e.steps for e in episodes)
+    return sum(e.human_steps for e in episodes) / steps if steps else float("nan")
 
 
 def _trial_figures(trials: Sequence[EpisodeSummary]) -> dict[str, Any]:

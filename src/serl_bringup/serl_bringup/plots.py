@@ -57,6 +57,22 @@ class FunnelStage:
     variance: np.ndarray
 
 
+@dataclass(frozen=True)
+class Curves:
+    """How a method learned.
+
+    Attributes:
+        name: Of the method.
+        seeds: Episodes of each seed's training, in order; empty for a method that learns without acting.
+        success, cycle_time: Its evaluation: rate, and mean duration of successes [s], NaN without any.
+    """
+
+    name: str
+    seeds: Sequence[Sequence[EpisodeSummary]]
+    success: float
+    cycle_time: float
+
+
 def learning_curve(episodes: Sequence[EpisodeSummary], path: Path) -> None:
     """Draw success and human share over environment steps, the outcome of every episode beside them."""
     figure = Figure(figsize=(8, 4.5), layout="constrained")
@@ -180,6 +196,73 @@ def comparison(trials: Sequence[Trials], path: Path) -> None:
         axes.set_xticks(range(len(trials)), names, fontsize="small")
         axes.set_xlim(-0.6, max(len(trials), 1) - 0.4)
     _save(figure, rates, times, path=path)
+
+
+def training_curves(methods: Sequence[Curves], path: Path) -> None:
+    """Draw success, cycle time and intervention rate over the training time (SERL Fig. 7, 8; HIL-SERL Fig. 4).
+
+    Running averages over 20 episodes: the mean of a method's seeds, and a band between their least and greatest, as
+    long as all of them train. Time is that of the robot in episodes. Methods that learn without acting are dashed
+    lines at their evaluation.
+    """
+    figure = Figure(figsize=(13, 4.8), layout="constrained")
+    panels = figure.subplots(1, 3)
+    titles = ("success", "cycle time [s]", "steps by a person")
+    for number, method in enumerate(methods):
+        colour, dashes = f"C{number % 10}", ("-", "-.")[number // 10 % 2]
+        curves = [_running_averages(episodes) for episodes in method.seeds if episodes]
+        for axes, title in zip(panels, titles, strict=True):
+            if curves:
+                _band(axes, [(curve["time"], curve[title]) for curve in curves], method.name, colour, dashes)
+        for axes, level in zip(panels, (method.success, method.cycle_time), strict=False):
+            if not curves and math.isfinite(level):
+                axes.axhline(level, color=colour, ls="--", label=f"{method.name} (evaluation)")
+    for axes, title in zip(panels, titles, strict=True):
+        axes.set(
+            xlabel="training time of the robot in episodes [min]", ylabel=title, title=title.capitalize()
+        )
+        axes.set_ylim(bottom=0)
+    for axes in (panels[0], panels[2]):
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.set_ylim(-0.03, 1.03)
+    handles, labels = panels[0].get_legend_handles_labels()
+    if handles:
+        figure.legend(handles, labels, loc="outside lower center", ncols=min(5, len(handles)), frameon=False)
+    _save(figure, *panels, path=path)
+
+
+def _running_averages(episodes: Sequence[EpisodeSummary]) -> dict[str, np.ndarray]:
+    """Return the time at each episode's end [min] and, by title, averages over the latest episodes to it."""
+    averages: dict[str, list[float]] = {"success": [], "cycle time [s]": [], "steps by a person": []}
+    for end in range(1, len(episodes) + 1):
+        latest = episodes[max(0, end - _WINDOW) : end]
+        averages["success"].append(sum(e.success for e in latest) / len(latest))
+        durations = [e.duration for e in latest if e.success]
+        averages["cycle time [s]"].append(math.fsum(durations) / len(durations) if durations else math.nan)
+        human, steps = sum(e.human_steps for e in latest), sum(e.steps for e in latest)
+        averages["steps by a person"].append(human / max(1, steps))
+    time = np.cumsum([e.duration for e in episodes]) / 60.0
+    return {"time": time, **{title: np.array(values) for title, values in averages.items()}}
+
+
+def _band(
+    axes: Axes, curves: Sequence[tuple[np.ndarray, np.ndarray]], name: str, colour: str, dashes: str
+) -> None:
+    end = min(time[-1] for time, _ in curves)
+    grid = np.linspace(0.0, end, 200)
+    # The value that held at a time is that of the latest episode which had ended by then.
+    held = []
+    for time, values in curves:
+        place = np.searchsorted(time, grid, side="right") - 1
+        held.append(np.where(place >= 0, values[np.maximum(place, 0)], np.nan))
+    stacked = np.stack(held)
+    known = np.isfinite(stacked).any(0)
+    mean = np.full(len(grid), np.nan)
+    mean[known] = np.nanmean(stacked[:, known], axis=0)
+    axes.plot(grid, mean, color=colour, ls=dashes, lw=1.8, label=name)
+    if len(curves) > 1 and known.any():
+        low, high = np.nanmin(stacked[:, known], axis=0), np.nanmax(stacked[:, known], axis=0)
+        axes.fill_between(grid[known], low, high, color=colour, alpha=0.15, lw=0)
 
 
 def funnel(stages: Sequence[FunnelStage], x: str, y: str, path: Path) -> None:

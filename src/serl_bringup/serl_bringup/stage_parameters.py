@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from serl_bringup.tasks import Task
+from serl_core.errors import ConfigError
 
 DEMO_SEED, EVALUATION_SEED = 1_000_003, 2_000_003
 """Added to the run's seed, so that demonstrations, training and evaluation start from different places."""
@@ -27,6 +28,16 @@ def for_training(task: Task, out: Path, demos: Path | None, seed: int, pace: boo
         .with_values("actor", seed=seed)
         .with_values("learner", out=str(out), demos=str(demos or ""), seed=seed, pace=pace)
     )
+
+
+def with_interventions(task: Task, seed: int) -> Task:
+    """Let the scripted operator take over in training where the policy fails; ConfigError if the task has none."""
+    if not task.parameters["operator"]["expert"]:
+        raise ConfigError(
+            f"task {task.name} has no scripted operator (operator.expert): set run.intervention=none"
+        )
+    corrective = task.with_values("operator", style="corrective", seed=seed)
+    return corrective.with_values("env", operator=True)
 
 
 def for_evaluation(task: Task, checkpoint: Path, bag: Path, episodes: int, seed: int) -> Task:

@@ -93,9 +93,13 @@ def train(
     run = task.config("run", RunConfig)
     real_time = task.parameters["env"]["real_time_factor"] > 0.0
     task = stage_parameters.for_training(task, folder.path, demos, seed, pace=not real_time)
+    nodes = graph.TRAIN
+    if run.intervention == "scripted":
+        task = stage_parameters.with_interventions(task, seed)
+        nodes = (*graph.TRAIN[:-1], graph.OPERATOR, graph.ENV)
     budget = run.train_minutes * 60.0 - spent_seconds
     reason, launched = "", time.monotonic()
-    with _running(graph.TRAIN, task, folder, "train") as (monitor, supervisor):
+    with _running(nodes, task, folder, "train") as (monitor, supervisor):
 
         def starting() -> None:
             report(RunStatus(stage="start of training", elapsed_s=time.monotonic() - launched, fraction=0.0))

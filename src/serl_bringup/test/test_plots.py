@@ -1,6 +1,8 @@
 # Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
 """The figures are written, hold what they were given, and cope with next to nothing."""
 
+import dataclasses
+
 import matplotlib.figure
 import numpy as np
 import pytest
@@ -96,3 +98,28 @@ def test_next_to_nothing_is_drawn_as_such(tmp_path, drawn):
     plots.cycle_time(episodes(1), tmp_path / "d.png")
     check_png(tmp_path / "c.png")
     check_png(tmp_path / "d.png")
+
+
+def test_training_curves_average_episodes_and_band_the_seeds(tmp_path, drawn):
+    slow = [dataclasses.replace(e, success=True, duration=6.0, human_steps=10) for e in episodes(60)]
+    fast = [dataclasses.replace(e, success=i >= 40, duration=3.0, human_steps=0) for i, e in enumerate(slow)]
+    plots.training_curves(
+        [
+            plots.Curves("online", [slow, fast], 1.0, 2.0),
+            plots.Curves("offline", [], 0.4, 5.0),
+            plots.Curves("never", [], 0.0, float("nan")),
+        ],
+        tmp_path / "a.png",
+    )
+    check_png(tmp_path / "a.png")
+    success, cycle, human = drawn[0].axes
+    curve = line(success, "online")
+    assert curve.get_xdata()[-1] == pytest.approx(3.0), "the band goes on where one seed has ended"
+    assert curve.get_ydata()[-1] == 1.0
+    at = np.searchsorted(curve.get_xdata(), 2.5)
+    assert curve.get_ydata()[at] == pytest.approx((1.0 + 10 / 20) / 2, abs=0.03)
+    assert line(human, "online").get_ydata()[-1] == pytest.approx(0.1), "10 of 50 steps for one seed of two"
+    assert line(cycle, "online").get_ydata()[-1] == pytest.approx(4.5)
+    assert line(success, "offline").get_ydata()[0] == 0.4 and line(cycle, "offline").get_ydata()[0] == 5.0
+    assert not [each for each in cycle.lines if each.get_label().startswith("never")]
+    plots.training_curves([], tmp_path / "b.png")
