@@ -93,11 +93,21 @@ def loop() -> Figures:
     }
 
 
+def classifier() -> Figures:
+    """Training of a reward classifier on a data set of the default size, and the latency of a verdict."""
+    from serl_reward.classifier.bench import benchmark_classifier
+
+    figures = benchmark_classifier()
+    figures.pop("settings")
+    return figures
+
+
 PARTS: dict[str, Callable[[], Figures]] = {
     "controller": controller,
     "sim": sim,
     "learner": learner,
     "loop": loop,
+    "classifier": classifier,
 }
 
 

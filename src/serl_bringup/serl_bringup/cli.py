@@ -1,5 +1,5 @@
 # Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
-"""The `serl` command: run, demos, bc, eval, compare, replay, tasks, doctor, bench."""
+"""The `serl` command: run, demos, bc, eval, compare, replay, label, classifier, tasks, doctor, bench."""
 
 from __future__ import annotations
 
@@ -34,6 +34,18 @@ Set = typer.Option(
     [], "--set", metavar="KEY=VALUE", help="Set a task parameter, e.g. learner.batch_size=128."
 )
 
+Device = typer.Option(
+    None,
+    metavar="DEVICE",
+    help="scripted, or a person's: spacemouse, gamepad, keyboard, spacenav, joy, leader_pose, leader_joints.",
+)
+Port = typer.Option(0, min=0, max=65535, help="Port of the page, on this machine only; 0: any free one.")
+
+classifier = typer.Typer(
+    name="classifier", help="Reward classifiers from labelled images.", no_args_is_help=True
+)
+app.add_typer(classifier)
+
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
 
@@ -67,12 +79,23 @@ def run(
     settings: list[str] = Set,
     resume: Path | None = typer.Option(None, metavar="DIR", help="Go on with the run in this folder."),
     quick: bool = typer.Option(False, "--quick", help="A taste of about two minutes through every stage."),
+    device: str | None = Device,
 ) -> None:
-    """Record demonstrations, train, evaluate, and write a summary with plots."""
+    """Record demonstrations, train, evaluate, and write a summary with plots.
+
+    With --device somebody may take over in training: a person with it, or the scripted operator.
+    """
     from serl_bringup.pipeline import run_task
 
     summary = run_task(
-        task, seed=seed, out=out, settings=settings, resume=resume, quick=quick, console=console
+        task,
+        seed=seed,
+        out=out,
+        settings=settings,
+        resume=resume,
+        quick=quick,
+        console=console,
+        device=_known_device(device) or "none",
     )
     print(json.dumps(summary, indent=2, sort_keys=True))
 
@@ -85,11 +108,33 @@ def demos(
     seed: int = Seed,
     out: Path | None = Out,
     settings: list[str] = Set,
+    device: str | None = Device,
+    page: bool | None = typer.Option(
+        None,
+        "--page/--no-page",
+        help="A page in the browser: cameras live, keep or discard, mark frames. Default: for a person's device.",
+    ),
+    port: int = Port,
 ) -> None:
-    """Record demonstrations of the scripted operator to a bag."""
+    """Record demonstrations to a bag: the scripted operator's, or with --device a person's.
+
+    The page shows the cameras if they are observed: --set obs=image.
+    """
     from serl_bringup.pipeline import record_demos
 
-    print(record_demos(task, episodes=episodes, seed=seed, out=out, settings=settings, console=console))
+    by = _known_device(device) or "scripted"
+    bag = record_demos(
+        task,
+        episodes=episodes,
+        seed=seed,
+        out=out,
+        settings=settings,
+        console=console,
+        device=by,
+        page=by != "scripted" if page is None else page,
+        port=port,
+    )
+    print(bag)
 
 
 @app.command()
@@ -170,6 +215,75 @@ def replay(
 
 @app.command()
 @one_line_errors
+def label(
+    bag: Path = typer.Argument(..., metavar="BAG", help="A recording with cameras (--set obs=image)."),
+    port: int = Port,
+    ground_truth: bool = typer.Option(
+        False,
+        "--ground-truth",
+        help="Label every frame by the task's own reward instead, e.g. in simulation.",
+    ),
+    reward: str = typer.Option(
+        "", metavar="MODULE:CLASS", help="With --ground-truth: another reward than the task's."
+    ),
+) -> None:
+    """Mark frames of success and of failure for a reward classifier, in a page in the browser."""
+    from serl_bringup.label import label_by_ground_truth, label_by_hand
+
+    if ground_truth:
+        print(label_by_ground_truth(bag, reward))
+    else:
+        print(label_by_hand(bag, port, lambda text: console.print(text, soft_wrap=True)))
+
+
+@classifier.command("train")
+@one_line_errors
+def train_classifier(
+    bags: list[Path] = typer.Argument(..., metavar="BAG...", help="Labelled recordings: see ./serl label."),
+    out: Path = typer.Option(..., metavar="DIR", help="Folder of the classifier."),
+    add: bool = typer.Option(
+        False, "--add", help="Add these bags as another round to the classifier in DIR."
+    ),
+    settings: list[str] = typer.Option(
+        [], "--set", metavar="KEY=VALUE", help="Of the training, e.g. updates=600."
+    ),
+) -> None:
+    """Train a reward classifier on labelled frames, with calibration, threshold and report."""
+    from serl_bringup.tasks import parse_settings
+    from serl_reward.classifier import command
+
+    command.train(bags, out, parse_settings(settings), add, lambda text: console.print(text, soft_wrap=True))
+    print(command.report(out))
+
+
+@classifier.command("report")
+@one_line_errors
+def report_classifier(
+    folder: Path = typer.Argument(..., metavar="DIR", help="Folder of the classifier."),
+) -> None:
+    """Say what a classifier reached, and where its report is."""
+    from serl_reward.classifier import command
+
+    print(command.report(folder))
+
+
+@classifier.command("test")
+@one_line_errors
+def test_classifier(
+    bags: list[Path] = typer.Argument(..., metavar="BAG...", help="Labelled recordings."),
+    folder: Path = typer.Option(..., "--classifier", metavar="DIR", help="Folder of the classifier."),
+    out: Path | None = typer.Option(
+        None, metavar="FILE", help="Write a report (HTML) with the worst mistakes."
+    ),
+) -> None:
+    """Judge labelled recordings that the training never saw."""
+    from serl_reward.classifier import command
+
+    print(command.summary(command.test(folder, bags, out, lambda text: console.print(text, soft_wrap=True))))
+
+
+@app.command()
+@one_line_errors
 def analyze(
     run: Path = typer.Argument(..., metavar="RUN", help="Folder of a run, e.g. runs/pcb_insertion/latest."),
     x: str = typer.Option(
@@ -213,7 +327,7 @@ def doctor() -> None:
 @one_line_errors
 def bench(
     what: list[str] = typer.Argument(
-        None, metavar="[PART]...", help="controller, sim, learner, loop; default: all."
+        None, metavar="[PART]...", help="controller, sim, learner, loop, classifier; default: all."
     ),
     json_file: Path | None = typer.Option(
         None, "--json", metavar="FILE", help="Write the figures as JSON too."
@@ -229,6 +343,17 @@ def bench(
     figures = run_bench(what or list(PARTS), Console())
     if json_file is not None:
         json_file.write_text(json.dumps(figures, indent=2, sort_keys=True) + "\n")
+
+
+def _known_device(device: str | None) -> str | None:
+    """Return the device, or say which there are."""
+    from serl_bringup.config import INTERVENTIONS
+    from serl_core.errors import suggest
+
+    if device is not None and device not in INTERVENTIONS[1:]:
+        known = ", ".join(INTERVENTIONS[1:])
+        raise ConfigError(f"no device {device!r}{suggest(device, INTERVENTIONS)}; there are {known}")
+    return device
 
 
 def main() -> None:

@@ -5,7 +5,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from serl_actor.intervention.config import DEVICES
 from serl_core.parameters import parameter
+
+INTERVENTIONS = ("none", "scripted", *DEVICES)
+"""Who may take over: nobody, the scripted operator, or a person with a device."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +28,9 @@ class RunConfig:
     )
     intervention: str = parameter(
         "none",
-        "who may take over in training: none; scripted, the operator of the demonstrations, where the policy fails",
-        choices=("none", "scripted"),
+        "who may take over in training: none; scripted, the operator of the demonstrations, where the policy fails;"
+        " or a person with this device, in real time",
+        choices=INTERVENTIONS,
     )
     eval_episodes: int = parameter(100, "evaluation trials with the mean action (paper: 100)", 1, 1_000_000)
 

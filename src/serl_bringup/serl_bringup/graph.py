@@ -39,6 +39,11 @@ TRAIN = (LEARNER, ACTOR, ENV)
 EVALUATE = (RECORDER, ACTOR, ENV)
 
 
+def with_operator(nodes: Sequence[NodeSpec], operator: NodeSpec) -> tuple[NodeSpec, ...]:
+    """Return a graph with somebody who may take over; the environment, which heeds them, stays last."""
+    return (*(node for node in nodes[:-1] if node != OPERATOR), operator, nodes[-1])
+
+
 def on_this_machine(nodes: Sequence[NodeSpec], learner: bool, robot: bool) -> tuple[NodeSpec, ...]:
     """Return the nodes that run here when the learner's side, the robot's, or both do."""
     return tuple(node for node in nodes if (robot if node.robot_side else learner))

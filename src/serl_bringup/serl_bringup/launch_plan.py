@@ -9,17 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from serl_actor.intervention.config import InterventionConfig
 from serl_bringup import graph, stage_parameters
-from serl_bringup.nodes_schema import SCHEMAS
+from serl_bringup.nodes_schema import WITH_PERSON
 from serl_bringup.run_folder import RunFolder
 from serl_bringup.tasks import Task, load_task
 from serl_core.errors import ConfigError
 
 STAGES = ("train", "demos", "eval")
 
-LAUNCH_SCHEMAS = {**SCHEMAS, graph.INTERVENTION.name: (InterventionConfig,)}
-"""Config classes by node, with those that only a launch starts."""
+LAUNCH_SCHEMAS = WITH_PERSON
+"""Config classes by node, of all that a launch may start."""
 
 OPERATORS = {"none": (), "scripted": (graph.OPERATOR,), "person": (graph.INTERVENTION,)}
 """Who may take over, and the nodes that it takes."""

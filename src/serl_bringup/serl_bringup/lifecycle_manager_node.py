@@ -90,9 +90,7 @@ class LifecycleManager(Node):
 
     def _check_done(self) -> None:
         episodes, successes = len(self._tally.episodes), self._tally.successes()
-        enough = (
-            0 < self._config.max_episodes <= episodes or 0 < self._config.max_successes <= successes
-        )
+        enough = 0 < self._config.max_episodes <= episodes or 0 < self._config.max_successes <= successes
         if enough and self._tally.all_on_disk():
             raise Done(f"done: {successes} of {episodes} episodes succeeded, all on disk")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
@@ -13,6 +14,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from serl_bringup.graph import NodeSpec
 from serl_bringup.lifecycle_node import Lifecycle
+from serl_bringup.page.recording import RecordingDesk
 from serl_bringup.tally import Tally
 from serl_core import codec, contract
 from serl_core.types import LearnerStatus
@@ -63,6 +65,20 @@ class Monitor(Tally):
             timeout: For each node [s]; SerlError beyond it.
         """
         Lifecycle(self._node).bring_up([node.name for node in nodes], check, timeout)
+
+    def show_at(self, desk: RecordingDesk) -> None:
+        """Let a desk see what the environment sees, and each episode's end."""
+        env_id = ""
+
+        def described(message: Any) -> None:
+            nonlocal env_id
+            env_id = message.env_id
+
+        contract.subscription(self._node, contract.ENV_DESCRIPTION, described)
+        contract.subscription(
+            self._node, contract.OBSERVATION, lambda m: desk.observe(env_id, codec.from_observation(None, m))
+        )
+        contract.subscription(self._node, contract.EPISODE, lambda m: desk.end_episode(codec.from_episode(m)))
 
     def _spin(self) -> None:
         while not self._ended.is_set():

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from rich.console import Console
 
 from serl_bringup import stages
 from serl_bringup.config import RunConfig
-from serl_bringup.nodes_schema import SCHEMAS
+from serl_bringup.nodes_schema import SCHEMAS, schemas_for
+from serl_bringup.page.recording import RecordingDesk
+from serl_bringup.page.server import PageServer
 from serl_bringup.progress import Progress
 from serl_bringup.run_folder import RunFolder, versions
 from serl_bringup.statistics import mean_interval, wilson_interval
@@ -33,20 +36,25 @@ def run_task(
     resume: Path | None,
     quick: bool,
     console: Console,
+    device: str = "none",
 ) -> dict[str, Any]:
     """Demonstrate, train, evaluate; return the summary, which is written to the run folder too.
+
+    `device` is who may take over in training: short for the setting run.intervention.
 
     A resumed run takes its seed and settings from the folder; settings given anew come on top.
     """
     if resume is not None and out is not None:
         raise ConfigError("--resume names the folder already: leave out --out")
-    load_task(name, settings, SCHEMAS)  # before a folder is made
+    if device != "none":
+        settings = [*settings, f"run.intervention={device}"]
+    _load(name, settings)  # before a folder is made
     with RunFolder.create(resume or out, name, resume=resume is not None) as folder:
         options = folder.finished("options") or {"seed": seed, "settings": [], "quick": quick}
         options["settings"] = [*options["settings"], *settings]
         folder.finish("options", **options)
         seed, quick = int(options["seed"]), bool(options["quick"])
-        task = load_task(name, [*(QUICK if quick else ()), *options["settings"]], SCHEMAS)
+        task = _load(name, [*(QUICK if quick else ()), *options["settings"]])
         config = task.config("run", RunConfig)
         task.write(folder.parameters)
         choose_domain()
@@ -96,15 +104,38 @@ def run_task(
 
 
 def record_demos(
-    name: str, episodes: int, seed: int, out: Path | None, settings: Sequence[str], console: Console
+    name: str,
+    episodes: int,
+    seed: int,
+    out: Path | None,
+    settings: Sequence[str],
+    console: Console,
+    device: str = "scripted",
+    page: bool = False,
+    port: int = 0,
 ) -> Path:
-    """Record demonstrations; return the bag's folder."""
-    task = load_task(name, settings, SCHEMAS)
-    with RunFolder.create(out, name) as folder:
+    """Record demonstrations; return the bag's folder.
+
+    Args:
+        name: Name of the task.
+        episodes: Demonstrations to record.
+        seed, out, settings, console: As for `run_task`.
+        device: "scripted", or the device of a person.
+        page: Serve a page on which a person looks on, keeps or discards, and marks frames.
+        port: Of the page; 0: any free one.
+    """
+    task = load_task(name, settings, schemas_for(device))
+    with ExitStack() as stack:
+        folder = stack.enter_context(RunFolder.create(out, name))
         task.write(folder.parameters)
         choose_domain()
-        with Progress(console) as progress:
-            stages.demonstrate(task, folder, folder.demos_bag, episodes, seed, progress.update)
+        desk = None
+        if page:
+            desk = RecordingDesk(folder.demos_bag, episodes)
+            server = stack.enter_context(PageServer(desk, port))
+            console.print(f"open {server.address} in a browser to look on, keep, discard and mark frames")
+        progress = stack.enter_context(Progress(console))
+        stages.demonstrate(task, folder, folder.demos_bag, episodes, seed, progress.update, device, desk)
         return folder.demos_bag
 
 
@@ -194,6 +225,12 @@ def run_eval(
             "versions": versions(),
         }
         return _write(folder, summary)
+
+
+def _load(name: str, settings: Sequence[str]) -> Task:
+    """Load the task of a run: a person's device has settings of its own, which only a run with one knows."""
+    asked = load_task(name, [s for s in settings if not s.startswith("intervention.")], SCHEMAS)
+    return load_task(name, settings, schemas_for(asked.config("run", RunConfig).intervention))
 
 
 def _demonstrations(

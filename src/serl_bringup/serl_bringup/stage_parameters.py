@@ -30,6 +30,14 @@ def for_training(task: Task, out: Path, demos: Path | None, seed: int, pace: boo
     )
 
 
+def of_person(task: Task, device: str) -> Task:
+    """Let a person with a device have the arm, in real time: a simulation does not outrun them."""
+    speed = task.parameters["env"]["real_time_factor"] or 1.0
+    return task.with_values("env", operator=True, real_time_factor=speed).with_values(
+        "intervention", devices=[device]
+    )
+
+
 def with_interventions(task: Task, seed: int) -> Task:
     """Let the scripted operator take over in training where the policy fails; ConfigError if the task has none."""
     if not task.parameters["operator"]["expert"]:

@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from serl_actor.intervention.caution import caution, of_summary
 from serl_bringup import graph, stage_parameters
 from serl_bringup.config import RunConfig
 from serl_bringup.monitor_node import Monitor
+from serl_bringup.page.recording import RecordingDesk
 from serl_bringup.progress import RunStatus
 from serl_bringup.run_folder import RunFolder
 from serl_bringup.supervisor import Supervisor
@@ -60,18 +62,46 @@ def _watch(
 
 
 def demonstrate(
-    task: Task, folder: RunFolder, bag: Path, episodes: int, seed: int, report: Report
+    task: Task,
+    folder: RunFolder,
+    bag: Path,
+    episodes: int,
+    seed: int,
+    report: Report,
+    device: str = "scripted",
+    desk: RecordingDesk | None = None,
 ) -> list[EpisodeSummary]:
-    """Record successful demonstrations of the scripted operator to `bag`, by the path that a person's would go."""
-    task = stage_parameters.for_demonstrations(task, bag, episodes, seed)
+    """Record successful demonstrations to `bag`.
+
+    Args:
+        task: Task with its parameters.
+        folder: Run folder.
+        bag: Where to record.
+        episodes: Demonstrations to record.
+        seed: Of the resets and of the scripted operator.
+        report: Called with the status a few times a second.
+        device: "scripted", or the device of a person, whose demonstrations go the same path.
+        desk: Where a person looks on and decides what is kept; None: every success is.
+    """
+    # Where a person may discard, nobody but the desk knows when there are enough.
+    task = stage_parameters.for_demonstrations(task, bag, 0 if desk is not None else episodes, seed)
+    nodes = graph.DEMONSTRATE
+    if device != "scripted":
+        task = stage_parameters.of_person(task, device)
+        nodes = graph.with_operator(nodes, graph.INTERVENTION)
     began = time.monotonic()
-    with _running(graph.DEMONSTRATE, task, folder, "demos") as (monitor, supervisor):
+    with _running(nodes, task, folder, "demos") as (monitor, supervisor):
+        if desk is not None:
+            monitor.show_at(desk)
+
+        def kept() -> int:
+            return monitor.successes() if desk is None else desk.kept()
 
         def show() -> None:
             report(RunStatus(stage="demonstrations", episodes=monitor.episodes, elapsed_s=time.monotonic() - began,
-                             fraction=monitor.successes() / max(1, episodes)))  # fmt: skip
+                             fraction=kept() / max(1, episodes)))  # fmt: skip
 
-        _watch(monitor, supervisor, lambda: monitor.successes() >= episodes and monitor.all_on_disk(), show)
+        _watch(monitor, supervisor, lambda: kept() >= episodes and monitor.all_on_disk(), show)
         return list(monitor.episodes)
 
 
@@ -91,12 +121,17 @@ def train(
         spent_seconds: Training time of earlier parts of a resumed run [s].
     """
     run = task.config("run", RunConfig)
-    real_time = task.parameters["env"]["real_time_factor"] > 0.0
+    person = run.intervention not in ("none", "scripted")
+    real_time = person or task.parameters["env"]["real_time_factor"] > 0.0
     task = stage_parameters.for_training(task, folder.path, demos, seed, pace=not real_time)
     nodes = graph.TRAIN
     if run.intervention == "scripted":
         task = stage_parameters.with_interventions(task, seed)
-        nodes = (*graph.TRAIN[:-1], graph.OPERATOR, graph.ENV)
+        nodes = graph.with_operator(nodes, graph.OPERATOR)
+    elif person:
+        task = stage_parameters.of_person(task, run.intervention)
+        nodes = graph.with_operator(nodes, graph.INTERVENTION)
+    step_seconds = 1.0 / task.parameters["env"]["rate_hz"]
     budget = run.train_minutes * 60.0 - spent_seconds
     reason, launched = "", time.monotonic()
     with _running(nodes, task, folder, "train") as (monitor, supervisor):
@@ -135,6 +170,7 @@ def train(
                 noted = elapsed()
                 folder.finish("train_progress", seconds=spent_seconds + noted)
             report(RunStatus(stage="training", episodes=monitor.episodes, learner=monitor.learner,
+                             warning=caution([of_summary(e) for e in monitor.episodes], step_seconds),
                              elapsed_s=spent_seconds + elapsed(), fraction=min(1.0, elapsed() / max(budget, 1e-9)),
                              time_left_s=max(0.0, budget - elapsed())))  # fmt: skip
 

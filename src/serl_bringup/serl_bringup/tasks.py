@@ -167,6 +167,11 @@ def load_task(
     return Task(name, parameters, classes)
 
 
+def parse_settings(arguments: Sequence[str]) -> dict[str, Any]:
+    """Return the values by name of "name=value" settings of something that is no node; the value is YAML."""
+    return {override.key: override.value for override in map(_Override.parse, arguments)}
+
+
 @dataclass(frozen=True)
 class _Override:
     """One "key=value" of `--set`; `node` is "" where the key names none."""

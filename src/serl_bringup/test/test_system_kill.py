@@ -150,7 +150,9 @@ def test_ctrl_c_in_any_stage_ends_in_order_and_is_resumed(tmp_path: Path) -> Non
     for shown, bag, then in stages:
         with Command(folder, *arguments) as command:
             command.wait_for(shown)
-            if bag == "eval":  # a stage is shown from its start, which on a busy machine is long before its bag
+            if (
+                bag == "eval"
+            ):  # a stage is shown from its start, which on a busy machine is long before its bag
                 poll((folder / bag).is_dir, START_SECONDS, "the evaluation's bag")
             pause = rng.uniform(0.0, 2.0)
             time.sleep(pause)  # any moment

@@ -10,7 +10,7 @@ from pathlib import Path
 from serl_core.errors import ConfigError
 from serl_core.specs import EnvSpec
 from serl_core.types import Transition
-from serl_learner.bag.reader import read_transitions
+from serl_learner.bag.labels import read_labelled_transitions
 
 Episode = list[Transition]
 
@@ -28,13 +28,13 @@ def successful_episodes(transitions: Iterable[Transition]) -> Iterator[Episode]:
 
 
 def read_demonstrations(bag: Path, spec: EnvSpec) -> list[Episode]:
-    """Return the demonstrations of a bag.
+    """Return the demonstrations of a bag; an episode counts as a person judged it, where one did.
 
     Raises:
         BagError: it is no bag, or none of its transitions fits `spec`.
         ConfigError: it holds no successful episode.
     """
-    episodes = list(successful_episodes(read_transitions(bag, spec)))
+    episodes = list(successful_episodes(read_labelled_transitions(bag, spec)))
     if not episodes:
         raise ConfigError(f"{bag} holds no successful demonstration of task {spec.task!r}: record some first")
     return episodes

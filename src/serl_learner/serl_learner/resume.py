@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from serl_learner.bag.reader import read_transitions
+from serl_learner.bag.labels import read_labelled_transitions
 from serl_learner.checkpoint import has_checkpoint
 from serl_learner.demonstrations import read_demonstrations
 from serl_learner.training_loop import TrainingLoop
@@ -37,7 +37,7 @@ def resume_run(loop: TrainingLoop, run: Path) -> dict[str, int]:
         return known  # nothing was acknowledged
     if has_checkpoint(run):
         loop.restore(run)
-    for transition in read_transitions(bag, loop.spec):
+    for transition in read_labelled_transitions(bag, loop.spec):
         loop.ingest(transition)
         loop.take_in(TOGETHER)
         known[transition.env_id] = max(transition.sequence, known.get(transition.env_id, 0))

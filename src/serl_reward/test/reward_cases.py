@@ -13,8 +13,8 @@ from serl_core import codec
 from serl_core.specs import ArraySpec, EnvSpec, env_spec_to_json
 from serl_core.types import Observation, Source, Transition
 from serl_learner.bag import BagWriter
+from serl_learner.bag.labels import FrameKey, Labels, write_labels
 from serl_reward.classifier.frames import LabelledFrames
-from serl_reward.labels import FrameKey, Labels, write_labels
 
 SIZE = 24
 CAMERAS = ("wrist_1", "wrist_2")

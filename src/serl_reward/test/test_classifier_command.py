@@ -15,11 +15,11 @@ from PIL import Image
 from reward_cases import SIZE, labelled_bag, spec, toy_frames
 
 from serl_core.errors import ConfigError, SchemaError
+from serl_learner.bag.labels import FrameKey, Labels, read_labels, write_labels
 from serl_reward.classifier import command
 from serl_reward.classifier.calibration import score
 from serl_reward.classifier.html_report import Judged, render, worst
 from serl_reward.classifier.image_classifier import load_classifier
-from serl_reward.labels import FrameKey, Labels, read_labels, write_labels
 
 QUICK = {"filters": [8, 16], "hidden_size": 16, "updates": 40, "batch_size": 16, "shift_pixels": 1, "positives": 0,
          "negatives": 0}  # fmt: skip

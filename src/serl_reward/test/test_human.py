@@ -12,9 +12,15 @@ import pytest
 from serl_core.testing.fakes import fake_spec, random_episode
 from serl_core.types import Transition
 from serl_learner.bag import content_hash
+from serl_learner.bag.labels import (
+    HUMAN,
+    Labels,
+    judged_by_human,
+    read_labels,
+    relabelled,
+    write_labels,
+)
 from serl_reward.assembly import make_reward
-from serl_reward.human import HUMAN, judged_by_human, relabelled
-from serl_reward.labels import Labels, read_labels, write_labels
 
 SPEC = fake_spec()
 OUTCOME = ("reward", "reward_source", "discount", "success")

@@ -11,8 +11,8 @@ import pytest
 from reward_cases import CAMERAS, SIZE, labelled_bag, observation, spec
 
 from serl_core.errors import BagError, ConfigError, SchemaError
+from serl_learner.bag.labels import FrameKey, Labels, read_labels, write_labels
 from serl_reward.classifier.frames import check_classes, joined, read_labelled, split_by_episode
-from serl_reward.labels import FrameKey, Labels, read_labels, write_labels
 
 
 @pytest.fixture(scope="module")

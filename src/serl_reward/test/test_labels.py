@@ -11,7 +11,7 @@ import pytest
 from reward_cases import episode, record, spec
 
 from serl_core.errors import BagError
-from serl_reward.labels import (
+from serl_learner.bag.labels import (
     FrameKey,
     Labels,
     label_by_reward,

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from serl_learner.bag.labels import FrameKey
 from serl_learner.vision.backbone_file import leaf_shapes, make_backbone
 from serl_reward.classifier.calibration import Calibration
 from serl_reward.classifier.classifier_training import train
 from serl_reward.classifier.config import TrainingConfig
 from serl_reward.classifier.frames import LabelledFrames, split_by_episode
 from serl_reward.classifier.image_classifier import ImageClassifier, NetworkConfig
-from serl_reward.labels import FrameKey
 
 CAMERAS = ("wrist_1", "wrist_2")
 SIZE = 128

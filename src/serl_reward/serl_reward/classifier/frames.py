@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from serl_core.errors import ConfigError, SchemaError, suggest
-from serl_reward.labels import FrameKey, observations, read_labels
+from serl_learner.bag.labels import FrameKey, observations, read_labels
 
 Episode = tuple[str, int]
 
@@ -67,7 +67,7 @@ def read_labelled(
     """Read the labelled frames of bags.
 
     Args:
-        bags: Recordings, each with labels (`serl_reward.labels`).
+        bags: Recordings, each with labels (`serl_learner.bag.labels`).
         cameras: Those to take, in this order; empty: all that there are.
         positives, negatives: Most frames of each class, drawn evenly over the episodes; 0: all.
         seed: Of the draw.

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from PIL import Image
 
+from serl_core.pictures import png
 from serl_reward.classifier.calibration import ECE_BINS, Scores
 from serl_reward.classifier.frames import LabelledFrames
 
@@ -110,7 +110,8 @@ def _pictures(judged: Judged) -> str:
             f" step {key.step} of {html.escape(key.env_id)}<br>{html.escape(frames.bags[i])}"
         )
         cameras = "".join(
-            f'<img class=camera alt="{html.escape(camera)}" title="{html.escape(camera)}" src="{_png(pixels[i])}">'
+            f'<img class=camera alt="{html.escape(camera)}" title="{html.escape(camera)}"'
+            f' src="{_data_uri(png(pixels[i]))}">'
             for camera, pixels in frames.images.items()
         )
         kind = " class=wrong" if wrong else ""
@@ -126,14 +127,8 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "<table>" + "".join([line(head, "th"), *body] if any(head) else body) + "</table>"
 
 
-def _png(pixels: np.ndarray) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return _data_uri(buffer.getvalue())
-
-
-def _data_uri(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode()
+def _data_uri(image: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(image).decode()
 
 
 def _plot(judged: Judged) -> str:

@@ -6,24 +6,31 @@
      "frames":   {"<env_id>": {"<episode_id>": {"<step>": true}}},
      "episodes": {"<env_id>": {"<episode_id>": false}}}
 
-`step` is that of the observation, 0 for an episode's first; true is success. The bag itself is never edited.
+`step` is that of the observation, 0 for an episode's first; true is success. The bag itself is never edited: a
+transition stays as it left the environment, and a person's word on an episode, which may come late, is put into
+effect wherever transitions are read (`relabelled`).
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from serl_core.errors import BagError
 from serl_core.interfaces import RewardFn
-from serl_core.types import Observation
-from serl_learner.bag import read_transitions
+from serl_core.specs import EnvSpec
+from serl_core.types import Observation, Transition
+from serl_learner.bag.reader import read_transitions
 
 VERSION = 1
+
+HUMAN = "human"
+"""Source of a reward that a person gave."""
 
 
 class FrameKey(NamedTuple):
@@ -139,6 +146,42 @@ def label_by_reward(bag: str | Path, reward: RewardFn) -> Labels:
             reward.reset()
         labels.frames[key] = reward(observation.state, observation.images).success
     return labels
+
+
+def judged_by_human(transition: Transition, success: bool) -> Transition:
+    """Return an episode's last transition as a person judged the episode.
+
+    Success is the task's true end: reward 1, discount 0. Failure is none: reward 0, and the return beyond is
+    bootstrapped (discount 1) even if another reward had called it a success. Other transitions stay as they are.
+    """
+    if not transition.last:
+        return transition
+    return dataclasses.replace(
+        transition,
+        reward=float(success),
+        reward_source=HUMAN,
+        discount=0.0 if success else 1.0,
+        success=success,
+    )
+
+
+def relabelled(
+    transitions: Iterable[Transition], episodes: Mapping[tuple[str, int], bool]
+) -> Iterator[Transition]:
+    """Yield transitions in their order, those of labelled episodes as people judged them.
+
+    Args:
+        transitions: Of any number of environments.
+        episodes: Success by (env_id, episode_id), as `Labels.episodes` holds it.
+    """
+    for transition in transitions:
+        verdict = episodes.get((transition.env_id, transition.episode_id))
+        yield transition if verdict is None else judged_by_human(transition, verdict)
+
+
+def read_labelled_transitions(bag: str | Path, spec: EnvSpec | None = None) -> Iterator[Transition]:
+    """Yield the transitions of a bag as `read_transitions` does, labelled episodes as people judged them."""
+    return relabelled(read_transitions(bag, spec), read_labels(bag).episodes)
 
 
 def _verdict(value: object) -> bool:

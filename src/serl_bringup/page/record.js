@@ -1,0 +1,61 @@
+// Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
+"use strict";
+
+let shown = "";
+
+function drawCameras(state) {
+  const cameras = byId("cameras");
+  if (shown !== state.cameras.join()) {
+    shown = state.cameras.join();
+    cameras.replaceChildren(...state.cameras.map((camera) => {
+      const figure = document.createElement("figure");
+      const caption = document.createElement("figcaption");
+      caption.textContent = camera;
+      figure.append(document.createElement("img"), caption);
+      return figure;
+    }));
+  }
+  state.cameras.forEach((camera, i) => {
+    const source = `/picture/${encodeURIComponent(camera)}?${state.episode}.${state.step}`;
+    const image = cameras.children[i].firstElementChild;
+    if (image.getAttribute("src") !== source) image.src = source;
+  });
+}
+
+function row(each) {
+  const line = document.createElement("tr");
+  const kept = each.label === null ? each.success : each.label;
+  const cells = [each.episode, `${each.steps} steps, ${each.seconds.toFixed(1)} s`, each.end, kept ? "kept" : "no"];
+  line.append(...cells.map((text) => Object.assign(document.createElement("td"), { textContent: text })));
+  line.children[3].className = kept ? "good" : "bad";
+  const last = document.createElement("td");
+  const press = (text, what) => {
+    const button = Object.assign(document.createElement("button"), { textContent: text });
+    button.onclick = () => click({ do: what, env: each.env, episode: each.episode }, draw);
+    last.append(button, " ");
+  };
+  press(kept ? "Discard" : "Keep", kept ? "discard" : "keep");
+  if (each.label !== null) press("Undo", "undo");
+  line.append(last);
+  return line;
+}
+
+function draw(state) {
+  byId("bag").textContent = state.bag;
+  byId("kept").textContent = state.kept;
+  byId("wanted").textContent = state.wanted;
+  fill(byId("progress"), state.kept / Math.max(1, state.wanted));
+  for (const kind of ["success", "failure"]) byId(`n-${kind}`).textContent = state.marked[kind];
+  if (state.episode !== null) byId("now").textContent = `Episode ${state.episode}, step ${state.step}`;
+  drawCameras(state);
+  const rows = state.episodes.slice().reverse().map(row);
+  const old = byId("episodes").innerHTML;
+  const body = document.createElement("tbody");
+  body.append(...rows);
+  if (body.innerHTML !== old) byId("episodes").replaceChildren(...rows);
+}
+
+byId("success").onclick = () => click({ do: "success" }, draw);
+byId("failure").onclick = () => click({ do: "failure" }, draw);
+onKeys({ s: () => click({ do: "success" }, draw), f: () => click({ do: "failure" }, draw) });
+follow(draw, 200);

@@ -1,0 +1,56 @@
+# Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
+"""What `./serl label` does: success and failure for the frames of a bag, by a person or by a task's reward."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from serl_bringup.nodes_schema import SCHEMAS
+from serl_bringup.page.labelling import LabellingDesk
+from serl_bringup.page.server import PageServer
+from serl_bringup.tasks import load_task
+from serl_core.errors import ConfigError
+from serl_learner.bag.labels import label_by_reward, labels_path, read_labels, write_labels
+from serl_learner.bag.reader import read_spec
+from serl_reward.assembly import make_reward
+
+
+def label_by_hand(bag: Path, port: int, note: Callable[[str], None]) -> str:
+    """Serve the page until Ctrl-C; return what is labelled then. Every click is on the disk at once."""
+    desk = LabellingDesk(bag, note)
+    with PageServer(desk, port) as server:
+        note(f"open {server.address} in a browser; Ctrl-C here when done")
+        try:
+            signal.pause()
+        except KeyboardInterrupt:
+            pass
+    return f"{labels_path(bag)}: {desk.summary()}"
+
+
+def label_by_ground_truth(bag: Path, reward: str = "") -> str:
+    """Label every frame of a bag by a reward that needs no camera; return what is labelled then.
+
+    Args:
+        bag: Recording of a task, with the state arrays that the reward reads.
+        reward: "module:Class"; "": the task's own.
+
+    ConfigError where the bag has labels already or the reward is itself learned from images.
+    """
+    if read_labels(bag).frames:
+        raise ConfigError(f"{bag} has labels already: delete {labels_path(bag)} to make others")
+    spec = read_spec(bag)
+    if spec is None:
+        raise ConfigError(f"{bag} does not say which task it is of: record it with ./serl demos or run")
+    task = load_task(spec.task, [f"env.reward={reward}"] if reward else [], SCHEMAS)
+    name = task.parameters["env"]["reward"]
+    made = make_reward(name, lambda cls: task.config("env", cls))
+    if made.cameras:
+        raise ConfigError(
+            f"{name} is itself a verdict on images: name a ground truth with --reward MODULE:CLASS"
+        )
+    labels = label_by_reward(bag, made)
+    marks = list(labels.frames.values())
+    path = write_labels(bag, labels)
+    return f"{path}: {sum(marks)} frames of success, {len(marks) - sum(marks)} of failure"
