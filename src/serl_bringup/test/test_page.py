@@ -1,5 +1,5 @@
 # Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
-"""The pages: a click is on the disk, all open pages agree, nobody else can click; and a real browser shows them."""
+"""The pages: a click is on the disk, all open pages agree, nobody else can click, and a real browser shows them."""
 
 from __future__ import annotations
 
