@@ -167,7 +167,7 @@ def reference_limiting(contact: Mapping[str, ArrayLike], free: Mapping[str, Arra
 
 def comparison(trials: Sequence[Trials], path: Path) -> None:
     """Draw success rates and cycle times with their 95 % intervals, side by side (paper Fig. 7, 8)."""
-    figure = Figure(figsize=(9, 4.5), layout="constrained")
+    figure = Figure(figsize=(max(9.0, 2.0 * len(trials)), 4.5), layout="constrained")
     rates, times = figure.subplots(1, 2)
     names = ["\n".join([*t.name.split(), f"({t.successes} of {t.episodes})"]) for t in trials]
     colours = [f"C{i}" for i in range(len(trials))]

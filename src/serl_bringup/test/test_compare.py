@@ -171,7 +171,7 @@ def test_an_agents_own_settings_are_known_only_where_it_is_chosen() -> None:
     assert task.config("learner", AGENTS["residual"]).residual_scale == 0.1  # type: ignore[attr-defined]
     with pytest.raises(ConfigError, match="unknown parameter 'residual_scale'"):
         load_task(TASK, ["learner.residual_scale=0.1"], SCHEMAS)
-    with pytest.raises(ConfigError, match="must be one of rlpd, hg_dagger.*'residual'"):
+    with pytest.raises(ConfigError, match="must be one of rlpd, hg_dagger.*did you mean residual"):
         load_task(TASK, ["learner.agent=residuals"], SCHEMAS)
 
 
