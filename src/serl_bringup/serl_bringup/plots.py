@@ -222,6 +222,7 @@ def training_curves(methods: Sequence[Curves], path: Path) -> None:
             xlabel="training time of the robot in episodes [min]", ylabel=title, title=title.capitalize()
         )
         axes.set_ylim(bottom=0)
+        axes.set_xlim(left=0)
     for axes in (panels[0], panels[2]):
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
         axes.set_ylim(-0.03, 1.03)
