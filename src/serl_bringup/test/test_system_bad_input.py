@@ -77,7 +77,7 @@ def bag_of_transitions(folder: Path, spec: EnvSpec, episodes: int = 2) -> Path:
     """Write a bag of random episodes; return it."""
     from rclpy.serialization import serialize_message
 
-    recording = Recording(folder, spec, 1, lambda last: 2**62)
+    recording = Recording(folder, spec, 1, lambda last, environments: 2**62)
     rng = np.random.default_rng(0)
     for episode in range(episodes):
         row = random_episode(spec, rng, 5, first_sequence=1 + 5 * episode, episode_id=episode)
@@ -227,7 +227,7 @@ def test_resuming_ignores_what_interrupted_writers_left(tmp_path: Path) -> None:
 
 def test_demos_without_any_success_are_refused(tmp_path: Path) -> None:
     spec = fake_spec()
-    recording = Recording(tmp_path / "demos", spec, 1, lambda last: 2**62)
+    recording = Recording(tmp_path / "demos", spec, 1, lambda last, environments: 2**62)
     recording.close()
     loop: Any = SimpleNamespace(spec=spec, ingest=lambda transition, demo: 0)
     with pytest.raises(ConfigError, match="holds no successful demonstration"):

@@ -35,7 +35,8 @@ class Intake:
         log: Where they are written.
         topic: Under which name.
         epoch: Start stamp of this receiver [ns]; tells senders that it restarted.
-        step_limit: Returns how far an environment may go: given its last sequence, the highest it may reach.
+        step_limit: Returns how far an environment may go: given its last sequence and the number of environments
+            heard in this life, the highest it may reach.
         known: Last sequence on disk by environment, from an earlier life of this log.
     """
 
@@ -44,7 +45,7 @@ class Intake:
         log: Log,
         topic: str,
         epoch: int,
-        step_limit: Callable[[int], int],
+        step_limit: Callable[[int, int], int],
         known: dict[str, int] | None = None,
     ) -> None:
         self._log = log
@@ -81,4 +82,5 @@ class Intake:
 
     def _ack(self, env_id: str, resend: bool = False) -> TransitionAck:
         last = self._last.get(env_id, 0)
-        return TransitionAck(env_id, last, self._epoch, resend, self._step_limit(last))
+        limit = self._step_limit(last, max(1, len(self._present)))
+        return TransitionAck(env_id, last, self._epoch, resend, limit)

@@ -167,6 +167,7 @@ class LearnerNode(ShellNode):
         out = Path(self._config.out)
         pace = float(self._agent.utd_ratio) if self._config.pace else 0.0
         loop = TrainingLoop(spec, self._loop_config, self._agent, out, self._config.seed, pace)
+        self.get_logger().info(loop.replay_size())
         if self._config.demos:
             fill_demos(loop, Path(self._config.demos))
         known = resume_run(loop, out)

@@ -1,29 +1,37 @@
 # Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
-"""Figures to watch: TensorBoard events and rates."""
+"""Figures to watch: TensorBoard events, Weights & Biases on request, and rates."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tensorboardX import SummaryWriter
 
+from serl_core.errors import ConfigError, SerlError
+
 
 class MetricsWriter:
-    """Writes TensorBoard events.
+    """Writes TensorBoard events, and the same points to a Weights & Biases run where one is given.
 
     Args:
         folder: Where the event file goes.
+        wandb_run: What `wandb.init` returned.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, wandb_run: Any = None) -> None:
         self._writer = SummaryWriter(str(folder))
+        self._wandb_run = wandb_run
 
     def write(self, values: Mapping[str, float], step: int) -> None:
         """Add one point per value at `step`."""
         for name, value in values.items():
             self._writer.add_scalar(name, value, step)
+        if self._wandb_run is not None:
+            # Steps of its own must rise with every call; ours come from several sources at one number.
+            self._wandb_run.log({**values, "critic_updates": step})
 
     def flush(self) -> None:
         """Put everything written so far on disk."""
@@ -32,6 +40,31 @@ class MetricsWriter:
     def close(self) -> None:
         """Finish the file."""
         self._writer.close()
+        if self._wandb_run is not None:
+            self._wandb_run.finish()
+
+
+def metrics_writer(run: Path, wandb_project: str) -> MetricsWriter:
+    """Return a writer into a run folder, and into a run of its name at Weights & Biases if a project is given.
+
+    ConfigError if that is not installed, SerlError if it cannot begin a run.
+    """
+    if not wandb_project:
+        return MetricsWriter(run / "tensorboard")
+    try:
+        import wandb
+    except ImportError as error:
+        raise ConfigError(
+            "wandb_project needs the package wandb: pip install wandb, or leave it empty"
+        ) from error
+    name = run.resolve().name
+    try:
+        # A run that is continued here continues there.
+        wandb_run = wandb.init(project=wandb_project, name=name, id=name, dir=str(run), resume="allow")
+    except Exception as error:
+        cause = " ".join(str(error).split())
+        raise SerlError(f"Weights & Biases cannot begin a run in {wandb_project!r}: {cause}") from error
+    return MetricsWriter(run / "tensorboard", wandb_run)
 
 
 class RateMeter:

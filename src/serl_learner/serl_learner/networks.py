@@ -21,6 +21,18 @@ Params = dict[str, jax.Array]
 _ACTIVATIONS = {"tanh": jnp.tanh, "relu": jax.nn.relu, "silu": jax.nn.silu}
 
 
+def lowered(params: Params, precision: str) -> Params:
+    """Return `params` with their matrices in `precision`, in which then also factors of products are."""
+    if precision == "float32":
+        return params
+    return {name: leaf.astype(precision) if leaf.ndim == 2 else leaf for name, leaf in params.items()}
+
+
+def _product(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Return x @ kernel (float32) of factors in the kernel's precision, summed up in float32."""
+    return jnp.matmul(x.astype(kernel.dtype), kernel, preferred_element_type=jnp.float32)
+
+
 def _add(x: jax.Array, row: jax.Array) -> jax.Array:
     return x + jnp.broadcast_to(row, x.shape)
 
@@ -39,7 +51,7 @@ def _hidden_params(key: jax.Array, sizes: tuple[int, ...], layer_norm: bool) -> 
 
 def dense(params: Params, name: str, x: jax.Array) -> jax.Array:
     """Return the affine map `name` of `x` (..., fan_in), normalised over its units if it has a scale."""
-    x = _add(x @ params[f"{name}/kernel"], params[f"{name}/bias"])
+    x = _add(_product(x, params[f"{name}/kernel"]), params[f"{name}/bias"])
     if f"{name}/scale" in params:
         centred = x - jnp.mean(x, -1, keepdims=True)
         variance = jnp.mean(centred * centred, -1, keepdims=True)
@@ -98,8 +110,8 @@ def actor(
         latent: Latents of the cameras (..., latent_size); None for a policy that reads none.
     """
     hidden = _hidden(params, _seen(params, state, latent), config.activation)
-    mean = _add(hidden @ params["mean/kernel"], params["mean/bias"])
-    log_std = _add(hidden @ params["log_std/kernel"], params["log_std/bias"])
+    mean = _add(_product(hidden, params["mean/kernel"]), params["mean/bias"])
+    log_std = _add(_product(hidden, params["log_std/kernel"]), params["log_std/bias"])
     return mean, jnp.exp(jnp.clip(log_std, jnp.log(config.std_min), jnp.log(config.std_max)))
 
 
@@ -249,7 +261,7 @@ def critics(
     def value(params: Params) -> jax.Array:
         x = jnp.concatenate([_seen(params, state, latent), action], -1)
         hidden = _hidden(params, x, activation)
-        return _add(hidden @ params["value/kernel"], params["value/bias"])[..., 0]
+        return _add(_product(hidden, params["value/kernel"]), params["value/bias"])[..., 0]
 
     return jnp.stack([value(params) for params in ensemble])
 

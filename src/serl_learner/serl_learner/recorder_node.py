@@ -53,7 +53,7 @@ class RecorderNode(ShellNode):
     def _on_description(self, message: Any) -> None:
         if self._recording is None:
             spec = codec.from_description(message)
-            self._recording = Recording(self._bag, spec, time.time_ns(), lambda last: NO_LIMIT)
+            self._recording = Recording(self._bag, spec, time.time_ns(), lambda last, environments: NO_LIMIT)
         self._recording.intake.greet(message.env_id)
 
     def _acknowledge(self) -> None:

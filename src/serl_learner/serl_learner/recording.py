@@ -43,7 +43,7 @@ class Recording:
         path: str | Path,
         spec: EnvSpec,
         epoch: int,
-        step_limit: Callable[[int], int],
+        step_limit: Callable[[int, int], int],
         known: Mapping[str, int] | None = None,
         facts: Mapping[str, Any] | None = None,
     ) -> None:

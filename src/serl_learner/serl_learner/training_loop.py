@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from serl_core.errors import ConfigError, SchemaError
+from serl_core.errors import ConfigError, SchemaError, SerlError
 from serl_core.parameters import parameter
 from serl_core.specs import EnvSpec
 from serl_core.types import LearnerStatus, PolicyWeights, Source, Transition
@@ -21,9 +21,10 @@ from serl_learner import learner_checkpoint, weights
 from serl_learner.agents import bc, grasp
 from serl_learner.agents.config import RLPDConfig
 from serl_learner.agents.registry import agent_of
-from serl_learner.metrics import MetricsWriter, RateMeter
+from serl_learner.metrics import RateMeter, metrics_writer
+from serl_learner.placement import Placement
 from serl_learner.replay.joiner import Joiner, Row
-from serl_learner.replay.ring_buffer import RingBuffer
+from serl_learner.replay.ring_buffer import Horizon, Layout, RingBuffer
 from serl_learner.replay.sampler import SymmetricSampler, is_demonstration
 from serl_learner.vision.feature_cache import FeatureCache
 
@@ -41,6 +42,24 @@ class LoopConfig:
     demo_capacity: int = parameter(50_000, "Most demonstration rows held", 2, 100_000_000)
     lead_steps: int = parameter(20, "Steps that environments may be ahead of the pace", 1, 1_000_000)
     keep_checkpoints: int = parameter(3, "Checkpoints kept", 1, 1000)
+    replay_gigabytes: float = parameter(
+        0.0,
+        "Most memory for the rows of both buffers together, which hold fewer for it [GB]; 0: no limit",
+        0.0,
+    )
+    replay_folder: str = parameter(
+        "", "Folder in the run folder for files, mapped into memory, that hold replay; empty: memory holds it"
+    )
+    max_skipped_in_row: int = parameter(
+        100,
+        "Update calls in a row with a gradient that is not finite after which training ends",
+        1,
+        1_000_000,
+    )
+    devices: int = parameter(0, "Local devices that share every batch; 0: all", 0, 4096)
+    wandb_project: str = parameter(
+        "", "Weights & Biases project that gets the curves beside TensorBoard; empty: none"
+    )
 
 
 class TrainingLoop:
@@ -73,12 +92,15 @@ class TrainingLoop:
         backbone = agent.backbone(spec)
         vision_config = agent.vision_config(spec, backbone)
         self.actor_config = agent.actor_config(spec.policy_state_size, spec.action_size, vision_config)
+        self._skipped = 0
+        self._skipped_in_row = 0
+        self._placement = Placement(config.devices, agent.batch_size)
         self._settled: dict[str, float] = {}
         self._in_flight: tuple[int, dict[str, jax.Array]] | None = None
         self._backbone = backbone
-        self._frozen = None if backbone is None else jax.device_put(backbone.leaves)
+        self._frozen = None if backbone is None else self._placement.everywhere(backbone.leaves)
         self._rule = agent_of(agent)
-        self._state = self._rule.init(agent, spec, seed, backbone)
+        self._state = self._placement.everywhere(self._rule.init(agent, spec, seed, backbone))
         self._critic_updates = 0
         self._actor_updates = 0
         privileged = agent.privileged_spec(spec)
@@ -86,12 +108,8 @@ class TrainingLoop:
         self._cache: FeatureCache | None = None
         if backbone is not None and vision_config is not None and agent.feature_shifts:
             self._cache = FeatureCache(agent, vision_config, backbone, seed)
-        held = {
-            "features": self._cache.shapes if self._cache is not None else None,
-            "privileged_size": privileged.policy_state_size if privileged is not None else 0,
-        }
-        self._online = RingBuffer(spec, config.replay_capacity, **held)
-        self._demo = RingBuffer(spec, config.demo_capacity, **held)
+        self._run = run
+        self._online, self._demo = self._buffers(privileged)
         self._arrived: deque[tuple[Row, bool]] = deque()
         demo_fraction = 1.0 if agent.demos_only else agent.demo_fraction
         self._sampler = SymmetricSampler(self._online, self._demo, demo_fraction, seed)
@@ -104,11 +122,53 @@ class TrainingLoop:
         self._seed = seed
         self._rate = RateMeter(10.0)
         self._lock = threading.Lock()
-        self._run = run
         self._checkpoints = (
             learner_checkpoint.LearnerCheckpoints(run, config.keep_checkpoints) if run else None
         )
-        self._writer = MetricsWriter(run / "tensorboard") if run else None
+        self._writer = metrics_writer(run, config.wandb_project) if run else None
+
+    def _buffers(self, privileged: EnvSpec | None) -> tuple[RingBuffer, RingBuffer]:
+        """Return the buffers for online rows and for demonstrations, as large as the settings allow."""
+        features = self._cache.shapes if self._cache is not None else None
+        privileged_size = privileged.policy_state_size if privileged is not None else 0
+        layout = Layout.of(self.spec, features, privileged_size)
+        capacities = [self.config.replay_capacity, self.config.demo_capacity]
+        sizes = [layout.nbytes(capacity) for capacity in capacities]
+        budget = int(self.config.replay_gigabytes * 1e9) or sum(sizes)
+        if budget < sum(sizes):
+            capacities = [layout.capacity_within(budget * size // sum(sizes)) for size in sizes]
+        horizon = Horizon(self.agent.n_step, self.agent.discount, self.agent.reward_bias)
+        online, demo = (
+            RingBuffer(
+                self.spec,
+                capacity,
+                features=features,
+                privileged_size=privileged_size,
+                horizon=horizon,
+                folder=self._replay_folder(),
+            )
+            for capacity in capacities
+        )
+        return online, demo
+
+    def _replay_folder(self) -> Path | None:
+        if not self.config.replay_folder:
+            return None
+        if self._run is None:
+            raise ConfigError("replay_folder needs a run folder: name one in out")
+        folder = (self._run / self.config.replay_folder).resolve()
+        if self._run.resolve() not in folder.parents:
+            raise ConfigError(f"replay_folder {self.config.replay_folder!r} is not inside the run folder")
+        return folder
+
+    def replay_size(self) -> str:
+        """Return in words how much the buffers hold and what that takes."""
+        online, demo = self._online, self._demo
+        return (
+            f"replay holds {online.capacity} online and {demo.capacity} demonstration transitions,"
+            f" {(online.nbytes + demo.nbytes) / 1e9:.3g} GB when full,"
+            f" in {self.config.replay_folder if self.config.replay_folder else 'memory'}"
+        )
 
     def ingest(self, transition: Transition, demo: bool = False) -> int:
         """Take a transition into the buffers; one that is known already changes nothing.
@@ -174,7 +234,7 @@ class TrainingLoop:
         """Return whether `step` may run: enough online rows, and not ahead of the pace; takes in what arrived."""
         self.take_in()
         with self._lock:
-            if len(self._online) < min(self.config.min_online, self.config.replay_capacity // 2):
+            if len(self._online) < min(self.config.min_online, self._online.capacity // 2):
                 return False
             if self.agent.demos_only and not len(self._demo):
                 return False
@@ -183,21 +243,28 @@ class TrainingLoop:
             trained_on = self._env_steps - self.config.min_online
             return self._critic_updates <= self.critic_updates_per_step * trained_on
 
-    def step_limit(self, sequence: int) -> int:
+    def step_limit(self, sequence: int, environments: int = 1) -> int:
         """Return the highest sequence that an environment may reach, given its latest.
 
-        The pace leaves environments `lead_steps` ahead, so that the two sides never wait for each other.
+        The pace leaves environments `lead_steps` ahead, so that the two sides never wait for each other. What is
+        left they share equally; as one of them may be away, each has at least one step of the lead for itself.
+
+        Args:
+            sequence: The environment's latest.
+            environments: How many there are.
         """
         if not self.critic_updates_per_step:
             return UNLIMITED
         paid = self.config.min_online + int(self._critic_updates / self.critic_updates_per_step)
-        return sequence + max(0, paid + self.config.lead_steps - self._env_steps)
+        left = paid + max(self.config.lead_steps, environments) - self._env_steps
+        return sequence + max(0, left // environments)
 
     def step(self, now: float) -> None:
         """Do `utd_ratio` critic updates and one of actor and temperature.
 
         Returns while the arithmetic is under way, one update ahead of it at most: the device always has the next
-        one waiting, and the host draws batches meanwhile. SchemaError without any data.
+        one waiting, and the host draws batches meanwhile. SchemaError without any data; SerlError after
+        `max_skipped_in_row` calls in a row that skipped an update.
 
         Args:
             now: A monotonic clock [s], for the rate.
@@ -206,6 +273,7 @@ class TrainingLoop:
         if decay_at and self._successes.share() >= decay_at:
             self._state = self._state._replace(step_scale=jnp.float32(self.agent.decay_factor))
         batches = self._prefetched if self._prefetched is not None else self._sample()
+        batches = self._placement.shared(batches)
         self._state, metrics = self._rule.update(self.agent, self._state, batches, self._frozen)
         self._critic_updates += self.agent.utd_ratio
         self._actor_updates += 1
@@ -228,6 +296,17 @@ class TrainingLoop:
         self._settled = {name: float(value) for name, value in jax.device_get(metrics).items()}
         if self._writer and number // self.agent.utd_ratio % _WRITE_EVERY == 0:
             self._writer.write({f"learner/{name}": value for name, value in self._settled.items()}, number)
+        self._count_skipped(int(self._settled["skipped"]))
+
+    def _count_skipped(self, skipped: int) -> None:
+        """End training when updates have been skipped too often in a row, `skipped` being the number so far."""
+        self._skipped_in_row = self._skipped_in_row + 1 if skipped > self._skipped else 0
+        self._skipped = skipped
+        if self._skipped_in_row >= self.config.max_skipped_in_row:
+            raise SerlError(
+                f"training ended: {self._skipped_in_row} updates in a row had a gradient that is not finite; go on"
+                " from the last checkpoint with smaller step sizes or max_grad_norm, and look for huge rewards"
+            )
 
     def pretrain(self) -> float:
         """Clone the demonstrations into the actor, and into the image encoder, for `bc_updates` updates.
@@ -258,7 +337,7 @@ class TrainingLoop:
 
     def warm_up(self) -> None:
         """Compile `step` ahead of the first transition, so that nothing waits for it; changes nothing."""
-        batches = self._online.blank((self.agent.utd_ratio, self.agent.batch_size))
+        batches = self._placement.shared(self._online.blank((self.agent.utd_ratio, self.agent.batch_size)))
         copy = jax.tree.map(lambda leaf: leaf.copy(), self._state)
         jax.block_until_ready(self._rule.update(self.agent, copy, batches, self._frozen))
 
@@ -335,12 +414,14 @@ class TrainingLoop:
         self._actor_updates = int(metadata["actor_updates"])
         self._sampler.restore(metadata["sampler"])
         self._sampler_state = self._sampler.state()
+        self._skipped, self._skipped_in_row = int(self._state.skipped), 0
         self._prefetched = None
         self._in_flight = None
 
     def close(self) -> None:
         """Wait for a save that is under way and finish the files."""
-        self._settle()
+        if self._in_flight is not None:
+            jax.block_until_ready(self._in_flight)
         if self._checkpoints:
             self._checkpoints.close()
         if self._writer:

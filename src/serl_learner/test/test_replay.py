@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import os
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -11,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from learner_cases import SPEC, observation, recording, transition
 
-from serl_core.errors import SchemaError
+from serl_core.errors import ConfigError, SchemaError, SerlError
 from serl_core.specs import ArraySpec
 from serl_core.types import Source
 from serl_learner.replay.joiner import Joiner
-from serl_learner.replay.ring_buffer import RingBuffer
+from serl_learner.replay.ring_buffer import Horizon, Layout, RingBuffer
 from serl_learner.replay.sampler import SymmetricSampler, is_demonstration
 
 
@@ -216,3 +219,162 @@ def test_sampling_goes_on_where_its_state_was_taken():
 
 def test_only_human_rows_count_as_demonstrations():
     assert [is_demonstration(source) for source in Source] == [False, True, False]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 9), min_size=1, max_size=6),
+    n_step=st.integers(1, 5),
+    capacity=st.integers(2, 40),
+    keep=st.floats(0.5, 1.0),
+    seed=st.integers(0, 2**32 - 1),
+    shuffle=st.booleans(),
+)
+def test_returns_over_n_steps_agree_with_the_oracle(lengths, n_step, capacity, keep, seed, shuffle):
+    """Sum up step by step over the rows that are left, as the definition has it; ends and gaps cut it short."""
+    rng = np.random.default_rng(seed)
+    gamma, bias = 0.9, -0.5
+    rows = []
+    for episode, length in enumerate(lengths):
+        terminal = rng.random() < 0.5
+        made = [
+            transition(
+                step + 1,
+                episode,
+                step,
+                last=step == length - 1,
+                env_id=f"env{episode}",
+                reward=float(rng.normal()),
+                discount=0.0 if terminal and step == length - 1 else 1.0,
+            )
+            for step in range(length)
+        ]
+        rows += rows_of(made)
+    rows = [row for row in rows if rng.random() < keep]
+    if shuffle:
+        rng.shuffle(rows)
+    if not rows:
+        return
+    buffer = RingBuffer(SPEC, capacity, capacity + 4, horizon=Horizon(n_step, gamma, bias))
+    for row in rows:
+        buffer.insert(row)
+        buffer.check_valid()
+    held = {(row.episode[1], row.step): row for row in rows[-len(buffer) :]}
+    batch = buffer.sample((3, 32), rng)
+    for index in np.ndindex(3, 32):
+        episode, step = (int(each) for each in batch["state"][index][:2])
+        row = held[episode, step]
+        total, weight, taken = row.reward, 1.0, 0
+        while taken + 1 < n_step and (episode, step + taken + 1) in held:
+            weight *= gamma * row.discount
+            taken += 1
+            row = held[episode, step + taken]
+            total += weight * (row.reward + bias)
+        assert batch["reward"][index] == pytest.approx(total, abs=1e-5)
+        assert batch["discount"][index] == pytest.approx(weight * row.discount, abs=1e-6)
+        assert tuple(batch["next_state"][index][:2]) == (episode, step + taken + 1)
+        assert batch["discount"][index] == 0.0 or row.discount == 1.0
+
+
+def test_one_step_is_what_it_was_without_a_horizon():
+    rows = rows_of(recording(4, 10))
+    plain, one = filled(rows), RingBuffer(SPEC, 1000, horizon=Horizon(1, 0.9, -1.0))
+    for row in rows:
+        one.insert(row)
+    a, b = (buffer.sample((2, 50), np.random.default_rng(3)) for buffer in (plain, one))
+    assert all(np.array_equal(a[name], b[name]) and a[name].dtype == b[name].dtype for name in a)
+
+
+CAMERAS = dataclasses.replace(
+    SPEC,
+    images=(ArraySpec("wrist_1", (8, 8, 3), "uint8"), ArraySpec("wrist_2", (8, 8, 3), "uint8")),
+    policy_keys=("position", "wrist_1", "wrist_2"),
+)
+
+
+def camera_rows(count, length=25, features=None):
+    """Rows of episodes of `length`, made one by one so that only a buffer keeps them."""
+    rng = np.random.default_rng(0)
+
+    def frame(episode, step):
+        shape, dtype = ((8, 8, 3), np.uint8) if features is None else (features, np.float16)
+        images = {name: rng.integers(0, 255, shape).astype(dtype) for name in ("wrist_1", "wrist_2")}
+        return dataclasses.replace(
+            plain[0].frame, state=np.array([episode, step, 0.5], np.float32), images=images
+        )
+
+    plain, after = rows_of(recording(1, 1)), None
+    for number in range(count):
+        episode, step = divmod(number, length)
+        before = after if step else frame(episode, step)
+        after = frame(episode, step + 1)
+        yield dataclasses.replace(
+            plain[0], episode=("env", episode), step=step, frame=before, next_frame=after
+        )
+
+
+@settings(max_examples=60, deadline=None)
+@given(budget=st.integers(5_000, 50_000_000), cameras=st.booleans(), privileged=st.integers(0, 30))
+def test_a_budget_is_used_up_and_never_exceeded(budget, cameras, privileged):
+    layout = Layout.of(CAMERAS if cameras else SPEC, privileged_size=privileged)
+    capacity = layout.capacity_within(budget)
+    assert layout.nbytes(capacity) <= budget < layout.nbytes(capacity + 1)
+
+
+def test_a_budget_for_nothing_is_refused():
+    with pytest.raises(ConfigError, match="allow more"):
+        Layout.of(SPEC).capacity_within(400)
+
+
+def test_a_full_buffer_takes_what_it_says_and_grows_no_more():
+    capacity = 2000
+    tracemalloc.start()
+    buffer = RingBuffer(CAMERAS, capacity)
+    taken = []
+    for number, row in enumerate(camera_rows(5 * capacity)):
+        buffer.insert(row)
+        if number + 1 in (capacity, 2 * capacity, 5 * capacity):
+            taken.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    buffer.check_valid()
+    assert 0.8 * buffer.nbytes < taken[0] and max(taken) <= buffer.nbytes
+    assert taken[2] < 1.02 * taken[1]
+
+
+def test_200000_transitions_with_two_cameras_fit_in_22_gigabytes():
+    size = dataclasses.replace(
+        CAMERAS, images=tuple(ArraySpec(f"wrist_{i}", (128, 128, 3), "uint8") for i in (1, 2))
+    )
+    features = {f"wrist_{i}": (3, 4, 4, 512) for i in (1, 2)}
+    for held in (None, features):
+        assert 19e9 < Layout.of(size, held, privileged_size=100).nbytes(200_000) < 22e9
+
+
+@pytest.mark.parametrize("features", [None, (2, 2, 2, 5)], ids=["images", "features"])
+def test_files_hold_the_same_as_memory(features, tmp_path):
+    shapes = features and {"wrist_1": features, "wrist_2": features}
+    buffers = [
+        RingBuffer(CAMERAS, 60, features=shapes, horizon=Horizon(3, 0.9), folder=folder)
+        for folder in (None, tmp_path / "replay")
+    ]
+    for row in camera_rows(150, features=features):
+        for buffer in buffers:
+            buffer.insert(row)
+    a, b = (buffer.sample((4, 50), np.random.default_rng(1)) for buffer in buffers)
+    assert set(a) == set(b) and all(np.array_equal(a[name], b[name]) for name in a)
+    assert not list((tmp_path / "replay").iterdir()), "files have no name, so that none is left behind"
+    copy = RingBuffer(CAMERAS, 60, features=shapes, horizon=Horizon(3, 0.9))
+    copy.restore(buffers[1].state())
+    copy.check_valid()
+    c = copy.sample((4, 50), np.random.default_rng(1))
+    assert all(np.array_equal(a[name], c[name]) for name in a)
+
+
+def test_a_disk_without_room_is_one_line(tmp_path, monkeypatch):
+    def full(descriptor, offset, length):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(SerlError, match="No space left on device; allow less") as caught:
+        RingBuffer(CAMERAS, 60, folder=tmp_path)
+    assert "\n" not in str(caught.value)

@@ -6,17 +6,20 @@ from __future__ import annotations
 import dataclasses
 import math
 import shutil
+import sys
+import types
 
 import jax
 import numpy as np
 import pytest
 from learner_cases import SPEC, recording, transition
 
-from serl_core.errors import SchemaError
+from serl_core.errors import ConfigError, SchemaError, SerlError
 from serl_core.types import Source
 from serl_learner import checkpoint, weights
 from serl_learner.agents import rlpd
 from serl_learner.agents.config import RLPDConfig
+from serl_learner.intake import Intake
 from serl_learner.metrics import RateMeter
 from serl_learner.training_loop import UNLIMITED, LoopConfig, TrainingLoop
 
@@ -194,6 +197,45 @@ def test_neither_side_runs_away_nor_both_wait():
     assert sent == CONFIG.min_online + loop.critic_updates // 4 + CONFIG.lead_steps
 
 
+@pytest.mark.parametrize("away", [False, True], ids=["both at work", "one away"])
+def test_environments_share_the_pace(away):
+    """Two environments through the intake: together they keep to the pace of one, and none waits for the other."""
+    loop = loop_with(pace=4.0)
+    log = types.SimpleNamespace(write=lambda *given: None, flush=lambda: None)
+    intake = Intake(log, "/transition", 1, loop.step_limit)
+    ahead = {env_id: iter(recording(60, 10, env_id=env_id)) for env_id in ("a", "b")}
+    limit, sent, done = {}, dict.fromkeys(ahead, 0), 0
+    for env_id in ahead:
+        intake.greet(env_id)
+    rng = np.random.default_rng(0)
+    for turn in range(600):
+        limit.update({ack.env_id: ack.step_limit for ack in intake.acks()})
+        progress = False
+        for env_id in rng.permutation(["a"] if away and turn > 20 else ["a", "b"]):
+            if sent[env_id] < limit[env_id]:
+                each = next(ahead[env_id])
+                receipt = intake.receive(env_id, each.sequence, 0, b"")
+                assert receipt.new and receipt.ack.sequence == each.sequence
+                loop.ingest(each)
+                sent[env_id] += 1
+                progress = True
+        while loop.ready() and rng.random() < 0.9:
+            loop._critic_updates += AGENT.utd_ratio
+            done += 1
+            progress = True
+        progress = progress or loop.ready()
+        assert progress, "environments and learner wait for each other"
+        paid = CONFIG.min_online + loop.critic_updates / 4.0
+        assert loop.env_steps == sum(sent.values()) <= paid + CONFIG.lead_steps + 1
+    assert done > 300 and (away or abs(sent["a"] - sent["b"]) < 20)
+    if not away:
+        loop._online.check_valid()
+        assert {loop._online._keys[slot][0] for slot in loop._online._rows["frame"][: len(loop._online)]} == {
+            "a",
+            "b",
+        }
+
+
 def test_in_real_time_nobody_waits():
     loop = loop_with(transitions=recording(2, 10))
     assert loop.step_limit(123) == UNLIMITED
@@ -256,3 +298,105 @@ def test_rates_count_recent_events_only():
         meter.add(8, i * 0.5)
     assert meter.rate(5.0) == pytest.approx(16.0)
     assert meter.rate(20.0) == 0.0
+
+
+def test_training_ends_after_too_many_skipped_updates_and_keeps_what_was_good(tmp_path):
+    config = dataclasses.replace(CONFIG, max_skipped_in_row=3)
+    loop = TrainingLoop(SPEC, config, AGENT, tmp_path, 0)
+    for each in recording(2, 10):
+        loop.ingest(each)
+    for i in range(3):
+        loop.step(float(i))
+    loop.save(0.0)
+    good = jax.tree.map(np.array, loop._state)
+    rewards = loop._online._rows["reward"]
+    sound = rewards.copy()
+    for poison, calls in ((np.nan, 2), (0.0, 2), (np.inf, 10)):
+        rewards[:] = sound + poison
+        loop._prefetched = None
+        if poison == np.inf:
+            with pytest.raises(SerlError, match="3 updates in a row") as caught:
+                for i in range(calls):
+                    loop.step(float(i))
+                    loop._prefetched = None
+            assert "\n" not in str(caught.value) and i == 3  # the figures of a call come with the next
+        else:
+            for i in range(calls):
+                loop.step(float(i))
+                loop._prefetched = None
+    assert loop.status("done", 0.0).skipped_updates >= 5
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(loop._state.critic))
+    loop.close()
+    kept = loop_with()
+    kept.restore(tmp_path)
+    for a, b in zip(jax.tree.leaves(good), jax.tree.leaves(kept._state), strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_a_loop_keeps_to_its_memory(tmp_path):
+    config = dataclasses.replace(CONFIG, replay_gigabytes=2e-4, replay_folder="replay")
+    loop = TrainingLoop(SPEC, config, AGENT, tmp_path, 0)
+    assert loop._online.nbytes + loop._demo.nbytes <= 2e5
+    assert loop._online.capacity == loop._demo.capacity and 100 < loop._online.capacity < 1000
+    assert f"{loop._online.capacity} online" in loop.replay_size() and "in replay" in loop.replay_size()
+    for each in recording(100, 10):
+        loop.ingest(each)
+    assert loop.ready() and len(loop._online) == loop._online.capacity
+    loop.step(0.0)
+    loop.close()
+    unlimited = loop_with()
+    assert (unlimited._online.capacity, unlimited._demo.capacity) == (1000, 1000)
+    outside = dataclasses.replace(CONFIG, replay_folder="../elsewhere")
+    with pytest.raises(ConfigError, match="not inside the run folder"):
+        TrainingLoop(SPEC, outside, AGENT, tmp_path, 0)
+
+
+def test_n_steps_reach_the_critics():
+    """The mean target of constant rewards is what n steps of them are worth, less what the critics add."""
+    worth = {}
+    for n_step in (1, 4):
+        agent = dataclasses.replace(AGENT, n_step=n_step, reward_bias=1.0)
+        loop = loop_with(transitions=recording(20, 10), agent=agent)
+        batch = loop._sample()
+        worth[n_step] = float(np.mean(batch["reward"] + 1.0))
+        loop.step(0.0)
+        assert math.isfinite(loop.metrics["critic_loss"])
+    assert worth[4] > 2.0 * worth[1]
+    with pytest.raises(ConfigError, match="n_step must be 1"):
+        dataclasses.replace(AGENT, n_step=2, gripper_indices=(1,))
+
+
+def test_points_go_to_weights_and_biases_when_asked(tmp_path, monkeypatch):
+    config = dataclasses.replace(CONFIG, wandb_project="insertion")
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(ConfigError, match="pip install wandb") as caught:
+        TrainingLoop(SPEC, config, AGENT, tmp_path / "run", 0)
+    assert "\n" not in str(caught.value)
+    begun, points, ended = [], [], []
+    session = types.SimpleNamespace(log=points.append, finish=lambda: ended.append(True))
+    fake = types.SimpleNamespace(init=lambda **given: begun.append(given) or session)
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    loop = TrainingLoop(SPEC, config, AGENT, tmp_path / "run", 0)
+    loop.write_metrics({"episode/success": 1.0})
+    loop.close()
+    assert begun[0]["project"] == "insertion" and begun[0]["id"] == "run" and begun[0]["resume"] == "allow"
+    assert points == [{"episode/success": 1.0, "critic_updates": 0}] and ended == [True]
+    assert list((tmp_path / "run" / "tensorboard").iterdir())
+
+    def refuse(**given):
+        raise RuntimeError("no key\nlog in")
+
+    fake.init = refuse
+    with pytest.raises(SerlError, match="cannot begin a run in 'insertion': no key log in"):
+        TrainingLoop(SPEC, config, AGENT, tmp_path / "run", 0)
+
+
+@pytest.mark.parametrize("bad", ["rank", "size"])
+def test_a_batch_of_another_shape_is_one_line(bad):
+    loop = loop_with(transitions=recording(3, 10))
+    batches = loop._sample()
+    batches["action"] = batches["action"][..., :1] if bad == "size" else batches["action"][0]
+    loop._prefetched = batches
+    with pytest.raises(SchemaError, match="action must have shape") as caught:
+        loop.step(0.0)
+    assert "\n" not in str(caught.value)

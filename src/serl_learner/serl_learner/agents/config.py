@@ -52,6 +52,17 @@ class RLPDConfig(VisionOptions):
     std_min: float = parameter(1e-5, "Least standard deviation before squashing", 1e-8, 10.0)
     std_max: float = parameter(5.0, "Largest standard deviation before squashing", 1e-8, 100.0)
     max_grad_norm: float = parameter(0.0, "Norm to which a part's gradient is scaled down; 0: never", 0.0)
+    n_step: int = parameter(
+        1,
+        "Steps of reward in a critic's target before it bootstraps; the actions in between are replay's",
+        1,
+        100,
+    )
+    precision: str = parameter(
+        "float32",
+        "Of the factors of matrix products in training; sums, parameters and the rest are float32 always",
+        choices=("float32", "bfloat16"),
+    )
     reward_bias: float = parameter(0.0, "Added to every reward, e.g. -1 for a cost of time", -1e6, 1e6)
     privileged_keys: tuple[str, ...] = parameter(
         (), "State keys that the critics read and the actor never sees (asymmetric actor-critic)"
@@ -84,6 +95,10 @@ class RLPDConfig(VisionOptions):
             )
         if self.std_min > self.std_max:
             raise ConfigError(f"std_min {self.std_min} is larger than std_max {self.std_max}")
+        if self.n_step > 1 and self.gripper_indices:
+            raise ConfigError(
+                "n_step must be 1 with gripper_indices: the grasp critic pays its penalty step by step"
+            )
         if len(set(self.gripper_indices)) < len(self.gripper_indices) or len(self.gripper_indices) > 2:
             raise ConfigError(
                 f"gripper_indices must be up to two different places, got {self.gripper_indices}"

@@ -182,6 +182,10 @@ def _critic_state(batch: Batch, prefix: str = "") -> jax.Array:
     return jnp.concatenate([state, batch[prefix + "privileged"]], -1) if "privileged" in batch else state
 
 
+def _ensemble(config: RLPDConfig, params: Params) -> list[Params]:
+    return [networks.lowered(member, config.precision) for member in networks.members(params)]
+
+
 def guarded(
     optimizer: optax.GradientTransformation,
     gradient: Any,
@@ -217,14 +221,15 @@ def critic_target(
     """
     action_key, subset_key = jax.random.split(key)
     next_state = batch["next_state"]
-    latent = vision.encode(state.encoder, batch, NEXT)
+    lowered = partial(networks.lowered, precision=config.precision)
+    latent = vision.encode(lowered(state.encoder), batch, NEXT)
     next_action, log_prob = networks.sample(
-        state.actor, next_state, action_key, _actor_config(config, state.actor), latent
+        lowered(state.actor), next_state, action_key, _actor_config(config, state.actor), latent
     )
     next_action = rule.execute(config, state, next_action, batch, NEXT)
     subset = jax.random.permutation(subset_key, config.ensemble_size)[: config.subsample_size]
-    chosen = networks.members(jax.tree.map(lambda leaf: leaf[subset], state.target_critic))
-    target_latent = vision.encode(state.target_encoder, batch, NEXT)
+    chosen = _ensemble(config, jax.tree.map(lambda leaf: leaf[subset], state.target_critic))
+    target_latent = vision.encode(lowered(state.target_encoder), batch, NEXT)
     seen = _critic_state(batch, NEXT)
     next_value = jnp.min(networks.critics(chosen, seen, next_action, config.activation, target_latent), 0)
     if config.backup_entropy:
@@ -255,8 +260,10 @@ def critic_update(
     key, target_key = jax.random.split(jax.random.wrap_key_data(state.key))
     target = jax.lax.stop_gradient(critic_target(config, state, batch, target_key, rule))
 
+    lowered = partial(networks.lowered, precision=config.precision)
+
     def loss(trained: tuple[list[Params], Params]) -> tuple[jax.Array, jax.Array]:
-        ensemble, encoder = trained
+        ensemble, encoder = ([lowered(member) for member in trained[0]], lowered(trained[1]))
         latent = vision.encode(encoder, batch)
         values = networks.critics(ensemble, _critic_state(batch), batch["action"], config.activation, latent)
         return jnp.mean((values - jnp.broadcast_to(target, values.shape)) ** 2), values
@@ -345,11 +352,12 @@ def actor_update(
     actor_config = _actor_config(config, state.actor)
     key, action_key = jax.random.split(jax.random.wrap_key_data(state.key))
     temperature = jnp.exp(state.log_temperature)
-    ensemble = networks.members(state.critic)
-    latent = vision.encode(state.encoder, batch)
+    lowered = partial(networks.lowered, precision=config.precision)
+    ensemble = _ensemble(config, state.critic)
+    latent = vision.encode(lowered(state.encoder), batch)
 
     def actor_loss(actor: Params) -> tuple[jax.Array, jax.Array]:
-        action, log_prob = networks.sample(actor, batch["state"], action_key, actor_config, latent)
+        action, log_prob = networks.sample(lowered(actor), batch["state"], action_key, actor_config, latent)
         action = rule.execute(config, state, action, batch, "")
         value = jnp.mean(
             networks.critics(ensemble, _critic_state(batch), action, config.activation, latent), 0

@@ -3,17 +3,104 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from serl_core.errors import SchemaError
+from serl_core.errors import ConfigError, SchemaError, SerlError
 from serl_core.specs import EnvSpec
 from serl_learner.replay.joiner import Frame, Row
 from serl_learner.vision.config import policy_cameras
 
 _NONE = -1
+_NAMING_BYTES = 200
+"""Of Python objects for each frame: its key, its entry in the index, its place among the free."""
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """How many steps of reward a sample sums up (n-step return; Sutton and Barto 2018, equation 12.1).
+
+    Attributes:
+        n_step: Steps at most; fewer where the rows of an episode end, or one is not here.
+        discount: Of the return per step.
+        reward_bias: What the agent adds to a reward; a sample holds that of all steps but the first.
+    """
+
+    n_step: int = 1
+    discount: float = 1.0
+    reward_bias: float = 0.0
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Arrays of a buffer: shapes for one row or one frame, and types, by name.
+
+    Attributes:
+        rows: What every row has of its own.
+        frames: What an observation consists of.
+        shifts: Number of feature maps by camera, of which a sample draws one.
+    """
+
+    rows: Mapping[str, tuple[tuple[int, ...], np.dtype]]
+    frames: Mapping[str, tuple[tuple[int, ...], np.dtype]]
+    shifts: Mapping[str, int]
+
+    @classmethod
+    def of(
+        cls, spec: EnvSpec, features: Mapping[str, tuple[int, ...]] | None = None, privileged_size: int = 0
+    ) -> Layout:
+        """Return the layout for an environment; for the arguments see `RingBuffer`."""
+        rows = {
+            "frame": ((), np.dtype(np.int64)),
+            "next_frame": ((), np.dtype(np.int64)),
+            "action": ((spec.action_size,), np.dtype(np.float32)),
+            "reward": ((), np.dtype(np.float32)),
+            "discount": ((), np.dtype(np.float32)),
+            "source": ((), np.dtype(np.uint8)),
+        }
+        frames = {"state": ((spec.policy_state_size,), np.dtype(np.float32))}
+        if privileged_size:
+            frames["privileged"] = ((privileged_size,), np.dtype(np.float32))
+        if features is None:
+            cameras = {camera.name: (camera.shape, np.dtype(np.uint8)) for camera in policy_cameras(spec)}
+        else:
+            cameras = {name: (shape, np.dtype(np.float16)) for name, shape in features.items()}
+        reserved = sorted(set(cameras) & {*rows, *frames})
+        if reserved:
+            raise SchemaError(f"task {spec.task}: cameras must not be called {reserved}, which batches use")
+        shifts = {name: shape[0] for name, shape in (features or {}).items()}
+        return cls(rows, {**frames, **cameras}, shifts)
+
+    def nbytes(self, capacity: int, frame_capacity: int | None = None) -> int:
+        """Return what a buffer of so many rows takes when it is full [bytes]."""
+        row, frame = (
+            sum(int(np.prod(shape, dtype=np.int64)) * dtype.itemsize for shape, dtype in arrays.values())
+            for arrays in (self.rows, self.frames)
+        )
+        beside = 2 * np.dtype(np.int64).itemsize + _NAMING_BYTES
+        return capacity * row + _frames_for(capacity, frame_capacity) * (frame + beside)
+
+    def capacity_within(self, budget: int) -> int:
+        """Return how many rows fit into `budget` [bytes]; ConfigError if it is not two."""
+        low, high = 0, budget
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if self.nbytes(middle) <= budget else (low, middle - 1)
+        if low < 2:
+            raise ConfigError(
+                f"a replay of {budget} bytes holds no two transitions of {self.nbytes(1)} bytes: allow more"
+            )
+        return low
+
+
+def _frames_for(capacity: int, frame_capacity: int | None) -> int:
+    return max(2, capacity + capacity // 10 + 2 if frame_capacity is None else frame_capacity)
 
 
 class RingBuffer:
@@ -30,6 +117,10 @@ class RingBuffer:
         features: Shapes (shifts, height, width, channels) by camera of the float16 feature maps that rows hold in
             place of images; None: they hold images. A sample draws one of the shifts.
         privileged_size: Length of the critics' privileged state vector.
+        horizon: Steps of reward that a sample sums up.
+        folder: Where frames are held, in files mapped into memory; None: in memory. The files are as long as the
+            full buffer from the start, so that a full disk is told now (SerlError), and have no name, so that
+            nothing of them is left when the process ends, however it ends.
     """
 
     def __init__(
@@ -39,31 +130,27 @@ class RingBuffer:
         frame_capacity: int | None = None,
         features: Mapping[str, tuple[int, ...]] | None = None,
         privileged_size: int = 0,
+        horizon: Horizon = Horizon(),
+        folder: Path | None = None,
     ) -> None:
-        frames = max(2, capacity + capacity // 10 + 2 if frame_capacity is None else frame_capacity)
+        frames = _frames_for(capacity, frame_capacity)
+        layout = Layout.of(spec, features, privileged_size)
         self.capacity = capacity
+        self.nbytes = layout.nbytes(capacity, frame_capacity)
+        """What the full buffer takes [bytes]."""
+        self._horizon = horizon
         self._size = 0
         self._head = 0
-        self._rows: dict[str, np.ndarray] = {
-            "frame": np.full(capacity, _NONE, np.int64),
-            "next_frame": np.full(capacity, _NONE, np.int64),
-            "action": np.zeros((capacity, spec.action_size), np.float32),
-            "reward": np.zeros(capacity, np.float32),
-            "discount": np.zeros(capacity, np.float32),
-            "source": np.zeros(capacity, np.uint8),
+        self._rows = {
+            name: np.zeros((capacity, *shape), dtype) for name, (shape, dtype) in layout.rows.items()
         }
-        if features is None:
-            cameras = {c.name: np.zeros((frames, *c.shape), np.uint8) for c in policy_cameras(spec)}
-        else:
-            cameras = {name: np.zeros((frames, *shape), np.float16) for name, shape in features.items()}
-        self._shifts = {name: shape[0] for name, shape in (features or {}).items()}
-        self._store = {"state": np.zeros((frames, spec.policy_state_size), np.float32)}
-        if privileged_size:
-            self._store["privileged"] = np.zeros((frames, privileged_size), np.float32)
-        reserved = sorted(set(cameras) & {*self._rows, *self._store})
-        if reserved:
-            raise SchemaError(f"task {spec.task}: cameras must not be called {reserved}, which batches use")
-        self._store.update(cameras)
+        self._shifts = layout.shifts
+        self._store = {
+            name: _allocate((frames, *shape), dtype, folder) for name, (shape, dtype) in layout.frames.items()
+        }
+        self._starts = np.full(
+            frames, _NONE, np.int64
+        )  # the row that begins at a frame: its predecessor's next
         self._users = np.zeros(frames, np.int64)
         self._keys: list[tuple[str, int, int] | None] = [None] * frames
         self._slots: dict[tuple[str, int, int], int] = {}
@@ -83,6 +170,7 @@ class RingBuffer:
         values = (frame, next_frame, row.action, row.reward, row.discount, int(row.source))
         for array, value in zip(self._rows.values(), values, strict=True):
             array[self._head] = value
+        self._starts[frame] = self._head
         self._head = (self._head + 1) % self.capacity
         self._size += 1
 
@@ -96,13 +184,16 @@ class RingBuffer:
         Returns:
             "state", "action", "reward", "discount", "next_state", where the critics read more "privileged" and
             "next_privileged", and for every camera its name and "next_" + name: images, or feature maps (...,
-            height, width, channels). SchemaError if the buffer is empty.
+            height, width, channels). With an n-step horizon, "next_" is what follows the last reward, "reward"
+            the discounted sum, and "discount" what is left of the weight of the next value, less the factor for
+            one step that an agent puts to every target. SchemaError if the buffer is empty.
         """
         if self._size == 0:
             raise SchemaError("cannot sample from an empty replay buffer")
         rows = (self._head - self._size + rng.integers(self._size, size=shape)) % self.capacity
-        frames, next_frames = self._rows["frame"][rows], self._rows["next_frame"][rows]
-        batch = {name: self._rows[name][rows] for name in ("action", "reward", "discount")}
+        reward, discount, last = self._returns(rows)
+        frames, next_frames = self._rows["frame"][rows], self._rows["next_frame"][last]
+        batch = {"action": self._rows["action"][rows], "reward": reward, "discount": discount}
         for name, array in self._store.items():
             for key, slots in ((name, frames), (f"next_{name}", next_frames)):
                 if name in self._shifts:
@@ -110,6 +201,21 @@ class RingBuffer:
                 else:
                     batch[key] = array[slots]
         return batch
+
+    def _returns(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return reward, discount and last row of the n steps from `rows` on; see `sample`."""
+        rewards, discounts, next_frame = (self._rows[name] for name in ("reward", "discount", "next_frame"))
+        if self._horizon.n_step == 1:
+            return rewards[rows], discounts[rows], rows
+        last, weight, total = rows, np.ones(np.shape(rows)), rewards[rows].astype(np.float64)
+        for _ in range(self._horizon.n_step - 1):
+            # An episode's last step, and one whose successor is not here, begin no other row.
+            following = self._starts[next_frame[last]]
+            goes_on = following != _NONE
+            weight = np.where(goes_on, weight * self._horizon.discount * discounts[last], weight)
+            last = np.where(goes_on, following, last)
+            total += np.where(goes_on, weight * (rewards[last] + self._horizon.reward_bias), 0.0)
+        return total.astype(np.float32), (weight * discounts[last]).astype(np.float32), last
 
     def blank(self, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
         """Return zeros in the shapes and types that `sample` returns."""
@@ -130,6 +236,7 @@ class RingBuffer:
             "rows": {name: array.copy() for name, array in self._rows.items()},
             "store": {name: array.copy() for name, array in self._store.items()},
             "users": self._users.copy(),
+            "starts": self._starts.copy(),
             "keys": list(self._keys),
             "free": list(self._free),
         }
@@ -143,6 +250,7 @@ class RingBuffer:
                 array[:] = theirs[name]
         self._size, self._head = state["size"], state["head"]
         self._users[:] = state["users"]
+        self._starts[:] = state["starts"]
         self._keys = list(state["keys"])
         self._free = list(state["free"])
         self._slots = {key: slot for slot, key in enumerate(self._keys) if key is not None}
@@ -157,8 +265,12 @@ class RingBuffer:
                 raise SchemaError(f"replay row {row} names an observation that was evicted")
             if key[:2] != next_key[:2] or key[2] + 1 != next_key[2]:
                 raise SchemaError(f"replay row {row} joins {key} and {next_key}")
+            if self._starts[frame] != row:
+                raise SchemaError(f"replay row {row} cannot be found from its predecessor")
             users[frame] += 1
             users[next_frame] += 1
+        if np.count_nonzero(self._starts != _NONE) != self._size:
+            raise SchemaError("replay names rows that were evicted as successors")
         if not np.array_equal(users, self._users):
             raise SchemaError("replay observation store counts its users wrongly")
 
@@ -191,6 +303,7 @@ class RingBuffer:
     def _evict(self) -> None:
         oldest = (self._head - self._size) % self.capacity
         self._size -= 1
+        self._starts[self._rows["frame"][oldest]] = _NONE
         for name in ("frame", "next_frame"):
             slot = int(self._rows[name][oldest])
             self._users[slot] -= 1
@@ -200,6 +313,21 @@ class RingBuffer:
                 del self._slots[key]
                 self._keys[slot] = None
                 self._free.append(slot)
+
+
+def _allocate(shape: tuple[int, ...], dtype: np.dtype, folder: Path | None) -> np.ndarray:
+    """Return zeros, in memory or in an unnamed file of `folder`; SerlError if that has no room."""
+    if folder is None:
+        return np.zeros(shape, dtype)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            os.posix_fallocate(file.fileno(), 0, int(np.prod(shape, dtype=np.int64)) * dtype.itemsize)
+            return np.memmap(file, dtype, "r+", shape=shape)
+    except OSError as error:
+        raise SerlError(
+            f"cannot hold replay in {folder}: {error.strerror}; allow less or choose another"
+        ) from error
 
 
 def _arrays(frame: Frame) -> dict[str, np.ndarray]:
