@@ -18,7 +18,7 @@ from serl_learner.replay.joiner import Frame, Row
 from serl_learner.vision.config import policy_cameras
 
 _NONE = -1
-_NAMING_BYTES = 200
+_NAMING_BYTES = 280
 """Of Python objects for each frame: its key, its entry in the index, its place among the free."""
 
 
