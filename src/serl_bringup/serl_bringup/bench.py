@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,26 +12,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from serl_bringup import peers
+
 Figures = dict[str, Any]
-
-PEER_PYTHON = "SERL_BENCH_PEER_PYTHON"
-"""Environment variable that names the Python of an environment with the peers that are measured beside ours."""
-
-GYM_HIL = """
-import time, gymnasium, gym_hil
-env = gymnasium.make("gym_hil/PandaPickCubeBase-v0")
-env.reset(seed=0)
-action = env.action_space.sample() * 0
-for _ in range(10):
-    env.step(action)
-n, began = 0, time.process_time()
-while time.process_time() - began < 5.0:
-    *_, terminated, truncated, _ = env.step(action)
-    n += 1
-    if terminated or truncated:
-        env.reset()
-print(n / (time.process_time() - began))
-"""
 
 
 def controller() -> Figures:
@@ -48,21 +29,32 @@ def sim() -> Figures:
     from serl_sim.benchmark import benchmark_steps
 
     figures: Figures = dict(benchmark_steps(seconds=5.0))
-    python = os.environ.get(PEER_PYTHON, sys.executable)  # it pins another MuJoCo
-    peer = subprocess.run([python, "-c", GYM_HIL], capture_output=True, text=True, check=False, timeout=120)
+    peer = subprocess.run(
+        [peers.python(), "-c", peers.GYM_HIL], capture_output=True, text=True, check=False, timeout=120
+    )
     if peer.returncode == 0:
         figures["gym_hil_steps_per_s"] = float(peer.stdout.split()[-1])
         figures["ratio_to_gym_hil"] = figures["steps_per_s"] / figures["gym_hil_steps_per_s"]
     else:
-        figures["gym_hil"] = f"not found: pip install gym-hil elsewhere, name its python in {PEER_PYTHON}"
+        figures["gym_hil"] = f"not found: pip install gym-hil elsewhere, name its python in {peers.PYTHON}"
     return figures
 
 
 def learner() -> Figures:
-    """Critic gradient steps a second, beside a plain implementation of the same update."""
-    from serl_learner.bench import benchmark_learner
+    """Updates from states and from two cameras, beside SERL's own agent where that is installed."""
+    from serl_learner import bench
 
-    return dict(benchmark_learner(seconds=20.0))
+    figures: Figures = {}
+    sizes = (bench.STATE_SIZE, bench.ACTION_SIZE)
+    with peers.SerlAgent(256, 8, *sizes) as serl:
+        states = bench.benchmark_learner(seconds=20.0, beside=serl.update if serl else None)
+    with peers.SerlAgent(64, 1, *sizes, cameras=bench.CAMERAS) as serl:
+        images = bench.benchmark_images(seconds=20.0, beside=serl.update if serl else None)
+    for of, measured in (("states", states), ("images", images)):
+        figures.update({f"{of}_{name}": value for name, value in measured.items()})
+        if serl is None:
+            figures[f"{of}_serl"] = peers.WHERE
+    return figures
 
 
 def loop() -> Figures:
@@ -102,12 +94,20 @@ def classifier() -> Figures:
     return figures
 
 
+def weights() -> Figures:
+    """From the learner's parameters to an action by them, and answers at 10 Hz while 5 MB arrive, over DDS."""
+    from serl_bringup.weights_bench_node import benchmark_weights
+
+    return benchmark_weights()
+
+
 PARTS: dict[str, Callable[[], Figures]] = {
     "controller": controller,
     "sim": sim,
     "learner": learner,
     "loop": loop,
     "classifier": classifier,
+    "weights": weights,
 }
 
 

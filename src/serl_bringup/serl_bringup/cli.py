@@ -327,7 +327,7 @@ def doctor() -> None:
 @one_line_errors
 def bench(
     what: list[str] = typer.Argument(
-        None, metavar="[PART]...", help="controller, sim, learner, loop, classifier; default: all."
+        None, metavar="[PART]...", help="controller, sim, learner, loop, weights, classifier; default: all."
     ),
     json_file: Path | None = typer.Option(
         None, "--json", metavar="FILE", help="Write the figures as JSON too."

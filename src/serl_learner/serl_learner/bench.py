@@ -30,20 +30,29 @@ from serl_learner.vision.image_actor import ImageActor
 
 STATE_SIZE = 30
 ACTION_SIZE = 6
+CAMERAS = ("wrist_1", "wrist_2")
+
+Seconds = tuple[float, float]
+"""By the wall clock, and of all processors together."""
 
 
-def benchmark_learner(seconds: float, config: RLPDConfig | None = None) -> dict[str, Any]:
+def benchmark_learner(
+    seconds: float, config: RLPDConfig | None = None, beside: Callable[[], Seconds] | None = None
+) -> dict[str, Any]:
     """Measure RLPD with the paper's settings (batch 256, ten critics, eight critic updates per actor's).
 
     The baseline differs in two ways only: the ensemble is one batched product, and targets evaluate all ten
-    members before two are drawn. Both run in turns, so that a busy machine slows both alike.
+    members before two are drawn. A third way is ours with factors of products in bfloat16. All run in turns, so
+    that a busy machine slows all alike.
 
     Args:
         seconds: Time to measure for, compilation excluded.
         config: Other settings than the paper's.
+        beside: Does one call of another's update, `utd_ratio` critic updates and one of the actor.
 
     Returns:
-        Rates [1/s], medians [ms], the ratio of the two, and the latency of one action in NumPy [us].
+        Rates [1/s], medians [ms], ratios of them, and the latency of one action in NumPy [us]; of processor time
+        where so named, as another process on the same cores lengthens the wall clock.
     """
     config = config or RLPDConfig()
     spec = _spec()
@@ -52,17 +61,26 @@ def benchmark_learner(seconds: float, config: RLPDConfig | None = None) -> dict[
     plain = _Timed(
         jax.jit(partial(_plain_update, config), donate_argnums=0), rlpd.init(config, spec, 0), lambda: batches
     )
+    half = dataclasses.replace(config, precision="bfloat16")
+    lowered = _Timed(partial(rlpd.update, half), rlpd.init(half, spec, 0), lambda: batches)
+    others: list[Seconds] = []
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(ours.seconds) < 3:
-        ours.run()
-        plain.run()
-    ours_ms, plain_ms = (1e3 * float(np.median(t.seconds)) / config.utd_ratio for t in (ours, plain))
+        for timed in (ours, plain, lowered):
+            timed.run()
+        if beside is not None:
+            others.append(beside())
+    ours_ms, plain_ms, lowered_ms = (
+        1e3 * float(np.median(t.seconds)) / config.utd_ratio for t in (ours, plain, lowered)
+    )
     return {
         "critic_updates_per_second": 1e3 / ours_ms,
         "critic_update_ms": ours_ms,
         "critic_update_ms_best": 1e3 * min(ours.seconds) / config.utd_ratio,
         "plain_critic_update_ms": plain_ms,
         "speedup_over_plain": plain_ms / ours_ms,
+        "speedup_of_bfloat16": ours_ms / lowered_ms,
+        **_beside(others, ours, config.utd_ratio),
         "action_us": _action_microseconds(config, rlpd.actor_leaves(ours.state)),
         "batch_size": config.batch_size,
         "utd_ratio": config.utd_ratio,
@@ -76,6 +94,7 @@ def benchmark_images(
     config: RLPDConfig | None = None,
     side: int = 128,
     filters: tuple[int, ...] = (64, 128, 256, 512),
+    beside: Callable[[], Seconds] | None = None,
 ) -> dict[str, Any]:
     """Measure RLPD from two cameras through a frozen ResNet-10, features computed per sample and cached per frame.
 
@@ -87,14 +106,15 @@ def benchmark_images(
         config: Other settings than batch 64 and one critic update per actor's.
         side: Of the square images [pixels].
         filters: Of the ResNet's four stages.
+        beside: Does one call of another's update.
 
     Returns:
-        Medians [ms] of an update either way and their ratio; of the features of one frame of both cameras, all its
-        shifts; and of an action, from images in memory, with its 99th percentile.
+        Medians [ms] of an update either way and their ratio, and that to another's update; of the features of one
+        frame of both cameras, all its shifts; and of an action, from images in memory, with its 99th percentile.
     """
     config = dataclasses.replace(config or RLPDConfig(batch_size=64, utd_ratio=1), encoder="resnet10")
     rng = np.random.default_rng(0)
-    cameras = tuple(ArraySpec(name, (side, side, 3), "uint8") for name in ("wrist_1", "wrist_2"))
+    cameras = tuple(ArraySpec(name, (side, side, 3), "uint8") for name in CAMERAS)
     spec = dataclasses.replace(
         _spec(), images=cameras, policy_keys=("state", *(camera.name for camera in cameras))
     )
@@ -131,8 +151,11 @@ def benchmark_images(
     cost = {"features": _repeat(lambda: cache.encode([next(unseen)]), 10)}
     cost["action"] = _repeat(lambda: actor.sample(*observed), 200)
     end = time.perf_counter() + seconds
+    others: list[Seconds] = []
     while time.perf_counter() < end or len(timed["per_sample"].seconds) < 1:
         timed["per_sample"].run()
+        if beside is not None:
+            others.append(beside())
         for _ in range(10):
             timed["cached"].run()
     per_sample, cached = (1e3 * float(np.median(timed[name].seconds)) for name in ("per_sample", "cached"))
@@ -140,6 +163,7 @@ def benchmark_images(
         "update_ms_per_sample": per_sample,
         "update_ms_cached": cached,
         "speedup_of_cache": per_sample / cached,
+        **_beside(others, timed["cached"], config.utd_ratio),
         "features_ms_per_frame": 0.5e3 * float(np.median(cost["features"])),  # a row alone has two
         "action_ms": 1e3 * float(np.median(cost["action"])),
         "action_ms_p99": 1e3 * float(np.quantile(cost["action"], 0.99)),
@@ -199,13 +223,28 @@ class _Timed:
         self._draw = draw
         self.state = state
         self.seconds: list[float] = []
+        self.processor_seconds: list[float] = []
         self.run()
         self.seconds.clear()
+        self.processor_seconds.clear()
 
     def run(self) -> None:
-        start = time.perf_counter()
+        start, processor_start = time.perf_counter(), time.process_time()
         self.state, _ = jax.block_until_ready(self._update(self.state, self._draw()))
         self.seconds.append(time.perf_counter() - start)
+        self.processor_seconds.append(time.process_time() - processor_start)
+
+
+def _beside(others: list[Seconds], ours: _Timed, updates: int) -> dict[str, float]:
+    """Return the figures of another's `updates` critic updates a call, by the wall clock and of processors."""
+    if not others:
+        return {}
+    wall, processor = np.median(np.array(others), 0)
+    return {
+        "serl_critic_update_ms": 1e3 * float(wall) / updates,
+        "ratio_to_serl": float(wall / np.median(ours.seconds)),
+        "processor_ratio_to_serl": float(processor / np.median(ours.processor_seconds)),
+    }
 
 
 def _batches(config: RLPDConfig) -> dict[str, np.ndarray]:

@@ -8,11 +8,14 @@ from serl_learner.bench import benchmark_images, benchmark_learner
 
 def test_the_benchmark_measures_both_in_one_run():
     figures = benchmark_learner(
-        0.0, RLPDConfig(hidden_sizes=(16,), ensemble_size=2, batch_size=32, utd_ratio=3)
+        0.0,
+        RLPDConfig(hidden_sizes=(16,), ensemble_size=2, batch_size=32, utd_ratio=3),
+        beside=lambda: (3.0, 6.0),
     )
     assert json.loads(json.dumps(figures)) == figures
     assert all(math.isfinite(value) and value > 0 for value in figures.values())
     assert math.isclose(figures["critic_updates_per_second"] * figures["critic_update_ms"], 1000.0)
+    assert figures["serl_critic_update_ms"] == 1000.0 and figures["ratio_to_serl"] > 1.0
     assert figures["batch_size"] == 32 and figures["ensemble_size"] == 2
 
 
