@@ -4,6 +4,7 @@
 import os
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -166,3 +167,14 @@ def test_the_environment_of_a_command_is_laid_over_a_sourced_distribution(reposi
     assert environment["RMW_IMPLEMENTATION"] == "rmw_cyclonedds_cpp", "the user's choice stays"
     assert environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "SUBNET"
     assert environment["JAX_COMPILATION_CACHE_DIR"] == "/var/cache/jax"
+
+
+def test_messages_of_several_megabytes_have_room_unless_the_user_chose(tmp_path: Path) -> None:
+    state = State(tmp_path, tmp_path, None)
+    name = "FASTDDS_DEFAULT_PROFILES_FILE"
+    file = Path(stamp.command_environment(state, {}, {})[name])
+    sizes = [
+        int(node.text or 0) for node in ElementTree.parse(file).iter() if node.tag.endswith("segment_size")
+    ]
+    assert sizes and min(sizes) > 4 * 5_000_000
+    assert stamp.command_environment(state, {}, {name: "own.xml"})[name] == "own.xml"

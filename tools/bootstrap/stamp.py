@@ -90,6 +90,7 @@ def command_environment(state: State, own: Mapping[str, str], inherited: Mapping
     # What JAX compiled is kept: every node of a run is a process of its own, and so is every stage.
     environment.setdefault("JAX_COMPILATION_CACHE_DIR", str(state.folder / "jax"))
     environment.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+    environment.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(Path(__file__).with_name("fastdds.xml")))
     if not state.distro:
         environment["RMW_IMPLEMENTATION"] = "rmw_fastrtps_cpp"  # the only one among the wheels
         environment["PYTHONNOUSERSITE"] = "1"

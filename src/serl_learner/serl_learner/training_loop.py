@@ -296,7 +296,7 @@ class TrainingLoop:
         self._settled = {name: float(value) for name, value in jax.device_get(metrics).items()}
         if self._writer and number // self.agent.utd_ratio % _WRITE_EVERY == 0:
             self._writer.write({f"learner/{name}": value for name, value in self._settled.items()}, number)
-        self._count_skipped(int(self._settled["skipped"]))
+        self._count_skipped(int(self._settled.get("skipped", 0)))
 
     def _count_skipped(self, skipped: int) -> None:
         """End training when updates have been skipped too often in a row, `skipped` being the number so far."""
