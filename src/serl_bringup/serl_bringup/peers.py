@@ -33,20 +33,24 @@ print(n / (time.process_time() - began))
 # SERL's agents with the settings of its launcher. What they import beside, for logs and videos, is left out;
 # frozen weights stay random, which costs the same. Each line on standard input is one update.
 SERL = """
-import importlib, json, sys, time, types
+import importlib, json, sys, time
 from unittest import mock
 facts = json.loads(sys.argv[1])
+left_out = []
 for name in ("tensorflow", "wandb", "requests", "imageio", "tqdm"):
     try:
         importlib.import_module(name)
     except ImportError:
         sys.modules[name] = mock.MagicMock()
+        left_out.append(name)
 import jax, numpy as np
 from flax.core import frozen_dict
 from serl_launcher.agents.continuous.drq import DrQAgent
 from serl_launcher.agents.continuous.sac import SACAgent
 from serl_launcher.utils import train_utils
 train_utils.load_resnet10_params = lambda agent, *rest: agent
+for name in left_out:  # libraries that are asked for tensors of each kind must not find these
+    del sys.modules[name]
 rng = np.random.default_rng(0)
 cameras, rows = facts["cameras"], facts["batch_size"] * facts["utd_ratio"]
 
