@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,7 +19,7 @@ from serl_bringup.page.recording import RecordingDesk
 from serl_bringup.page.server import PageServer
 from serl_bringup.progress import Progress
 from serl_bringup.run_folder import RunFolder, versions
-from serl_bringup.statistics import mean_interval, wilson_interval
+from serl_bringup.statistics import WINDOW, human_seconds, human_share, mean_interval, wilson_interval
 from serl_bringup.supervisor import choose_domain
 from serl_bringup.tasks import Task, load_task
 from serl_core.errors import ConfigError, SerlError
@@ -87,7 +88,7 @@ def run_task(
             "task": name,
             "method": task.parameters["learner"]["agent"],
             "intervention": config.intervention,
-            "human_share": _human_share(folder),
+            **_intervention_figures(folder),
             "train_seconds": trained["seconds"],
             "train_end": trained["reason"],
             "env_steps": trained["env_steps"],
@@ -258,13 +259,23 @@ def _cycle_time(episodes: Sequence[EpisodeSummary]) -> float:
     return mean_interval([e.duration for e in episodes if e.success])[0]
 
 
-def _human_share(folder: RunFolder) -> float:
-    """Return the share of the training's steps in which a person acted; NaN before the first episode."""
+def _intervention_figures(folder: RunFolder) -> dict[str, Any]:
+    """Return how much a person did in the training; NaN where there is nothing to count yet.
+
+    The share of the steps over the whole training and over its end, which must fall towards zero (HIL-SERL,
+    Fig. 4); interventions by count and episode, and their mean length [s].
+    """
     from serl_learner.recording import read_episodes
 
     episodes = list(read_episodes(folder.bag))
-    steps = sum(e.steps for e in episodes)
-    return sum(e.human_steps for e in episodes) / steps if steps else float("nan")
+    count = sum(e.interventions for e in episodes)
+    return {
+        "human_share": human_share(episodes),
+        "human_share_last": human_share(episodes[-WINDOW:]),
+        "interventions": count,
+        "interventions_per_episode": count / len(episodes) if episodes else math.nan,
+        "intervention_mean_s": sum(map(human_seconds, episodes)) / count if count else math.nan,
+    }
 
 
 def _trial_figures(trials: Sequence[EpisodeSummary]) -> dict[str, Any]:
@@ -289,6 +300,8 @@ def _plots(task: Task, folder: RunFolder, demos: Sequence[EpisodeSummary]) -> No
     episodes = list(read_episodes(folder.bag))
     plots.learning_curve(episodes, folder.plots / "learning_curve.png")
     plots.cycle_time(episodes, folder.plots / "cycle_time.png", demo_seconds=_cycle_time(demos))
+    if task.config("run", RunConfig).intervention != "none":
+        plots.interventions(episodes, folder.plots / "interventions.png")
     traces = reference_limiting_traces(task)
     if traces is not None:
         plots.reference_limiting(*traces, folder.plots / "reference_limiting.png")

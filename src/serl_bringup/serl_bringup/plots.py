@@ -15,11 +15,17 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import ArrayLike
 
-from serl_bringup.statistics import mean_interval, moving_rate, wilson_interval
+from serl_bringup.statistics import (
+    WINDOW,
+    human_seconds,
+    human_share,
+    mean_interval,
+    moving_rate,
+    wilson_interval,
+)
 from serl_core.types import EpisodeSummary
 
 _COLOURS = {"commanded": "tab:orange", "smoothed": "tab:red", "clipped": "tab:blue", "measured": "tab:green"}
-_WINDOW = 20
 _CELLS = 40
 
 
@@ -83,16 +89,16 @@ def learning_curve(episodes: Sequence[EpisodeSummary], path: Path) -> None:
         axes.plot(steps, outcomes, "|", color="0.6", markersize=8, label="one episode (0 % or 100 %)")
         axes.plot(
             steps,
-            moving_rate(outcomes, _WINDOW),
+            moving_rate(outcomes, WINDOW),
             color="tab:blue",
             lw=2,
-            label=f"success, last {_WINDOW} episodes",
+            label=f"success, last {WINDOW} episodes",
         )
         human = [e.human_steps / max(e.steps, 1) for e in episodes]
         if any(human):
-            kernel = [np.mean(human[max(0, i + 1 - _WINDOW) : i + 1]) for i in range(len(human))]
+            kernel = [np.mean(human[max(0, i + 1 - WINDOW) : i + 1]) for i in range(len(human))]
             axes.plot(
-                steps, kernel, color="tab:orange", lw=1.5, label=f"steps by a person, last {_WINDOW} episodes"
+                steps, kernel, color="tab:orange", lw=1.5, label=f"steps by a person, last {WINDOW} episodes"
             )
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, frameon=False, fontsize="small")
     else:
@@ -126,8 +132,8 @@ def cycle_time(
     seconds = np.array([e.duration for e in episodes if e.success])
     if len(number):
         axes.plot(number, seconds, ".", color="0.65", label="one success")
-        smooth = [seconds[max(0, i + 1 - _WINDOW) : i + 1].mean() for i in range(len(seconds))]
-        axes.plot(number, smooth, color="tab:blue", lw=2, label=f"mean of the last {_WINDOW} successes")
+        smooth = [seconds[max(0, i + 1 - WINDOW) : i + 1].mean() for i in range(len(seconds))]
+        axes.plot(number, smooth, color="tab:blue", lw=2, label=f"mean of the last {WINDOW} successes")
     for mean, name, colour in (
         (demo_seconds, "demonstrations", "tab:orange"),
         (bc_seconds, "behaviour cloning", "tab:purple"),
@@ -198,6 +204,36 @@ def comparison(trials: Sequence[Trials], path: Path) -> None:
     _save(figure, rates, times, path=path)
 
 
+def interventions(episodes: Sequence[EpisodeSummary], path: Path) -> None:
+    """Draw how much a person did over the training: share of the steps, and length of the interventions.
+
+    The share is a running average that must fall towards zero (HIL-SERL, Fig. 4). Time is that of the robot in
+    episodes.
+    """
+    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    shares, lengths = figure.subplots(1, 2)
+    time = np.cumsum([e.duration for e in episodes]) / 60.0
+    corrected = [(t, e) for t, e in zip(time, episodes, strict=True) if e.interventions]
+    if episodes:
+        average = _running_averages(episodes)["steps by a person"]
+        shares.plot(time, [human_share([e]) for e in episodes], ".", color="0.7", label="one episode")
+        label = f"last {WINDOW} episodes: {average[-1]:.1%} at the end"
+        shares.plot(time, average, color="tab:blue", label=label)
+    if corrected:
+        means = [human_seconds(e) / e.interventions for _, e in corrected]
+        lengths.plot([t for t, _ in corrected], means, ".", color="tab:orange", label="mean of an episode")
+    shares.yaxis.set_major_formatter(PercentFormatter(1.0))
+    shares.set(ylabel="steps by a person", ylim=(-0.03, 1.03), title="Intervention rate")
+    lengths.set(ylabel="length [s]", title=f"Interventions: {sum(e.interventions for e in episodes)}")
+    lengths.set_ylim(bottom=0)
+    for axes in (shares, lengths):
+        axes.set(xlabel="training time of the robot in episodes [min]")
+        axes.set_xlim(left=0)
+        if axes.lines:
+            axes.legend(frameon=False)
+    _save(figure, shares, lengths, path=path)
+
+
 def training_curves(methods: Sequence[Curves], path: Path) -> None:
     """Draw success, cycle time and intervention rate over the training time (SERL Fig. 7, 8; HIL-SERL Fig. 4).
 
@@ -236,12 +272,11 @@ def _running_averages(episodes: Sequence[EpisodeSummary]) -> dict[str, np.ndarra
     """Return the time at each episode's end [min] and, by title, averages over the latest episodes to it."""
     averages: dict[str, list[float]] = {"success": [], "cycle time [s]": [], "steps by a person": []}
     for end in range(1, len(episodes) + 1):
-        latest = episodes[max(0, end - _WINDOW) : end]
+        latest = episodes[max(0, end - WINDOW) : end]
         averages["success"].append(sum(e.success for e in latest) / len(latest))
         durations = [e.duration for e in latest if e.success]
         averages["cycle time [s]"].append(math.fsum(durations) / len(durations) if durations else math.nan)
-        human, steps = sum(e.human_steps for e in latest), sum(e.steps for e in latest)
-        averages["steps by a person"].append(human / max(1, steps))
+        averages["steps by a person"].append(human_share(latest))
     time = np.cumsum([e.duration for e in episodes]) / 60.0
     return {"time": time, **{title: np.array(values) for title, values in averages.items()}}
 

@@ -6,8 +6,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from serl_core.types import EpisodeSummary
+
 Z95 = 1.959963984540054
 """Two-sided 95 % quantile of the standard normal distribution."""
+
+WINDOW = 20
+"""Episodes that a running average looks back on."""
 
 
 def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
@@ -27,7 +32,7 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     return low, high
 
 
-def moving_rate(outcomes: Sequence[bool], window: int = 20) -> list[float]:
+def moving_rate(outcomes: Sequence[bool], window: int = WINDOW) -> list[float]:
     """Return after each outcome the rate of success over the last `window` (fewer at the start)."""
     if window < 1:
         raise ValueError(f"window must be at least 1, got {window}")
@@ -36,6 +41,17 @@ def moving_rate(outcomes: Sequence[bool], window: int = 20) -> list[float]:
         total += bool(outcome) - (bool(outcomes[i - window]) if i >= window else 0)
         rates.append(total / min(i + 1, window))
     return rates
+
+
+def human_share(episodes: Sequence[EpisodeSummary]) -> float:
+    """Return the share of all steps in which a person acted; NaN without a step."""
+    steps = sum(e.steps for e in episodes)
+    return sum(e.human_steps for e in episodes) / steps if steps else math.nan
+
+
+def human_seconds(episode: EpisodeSummary) -> float:
+    """Return how long a person acted in an episode [s]."""
+    return episode.duration * episode.human_steps / episode.steps if episode.steps else 0.0
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:

@@ -52,6 +52,21 @@ def test_learning_curve_is_the_moving_rate_over_steps(tmp_path, drawn):
     assert axes.get_xlabel() == "environment steps"
 
 
+def test_interventions_are_drawn_by_share_and_length(tmp_path, drawn):
+    given = [dataclasses.replace(e, interventions=2 if e.human_steps else 0) for e in episodes(80)]
+    plots.interventions(given, tmp_path / "a.png")
+    check_png(tmp_path / "a.png")
+    shares, lengths = drawn[0].axes
+    average = line(shares, "last 20 episodes: 0.0% at the end").get_ydata()
+    assert average[0] == 20 / 50 and average[19] == pytest.approx(sum(range(1, 21)) / 1000)
+    assert average[-1] == 0.0
+    assert len(line(lengths, "mean of an episode").get_ydata()) == 20, "only episodes that had any"
+    assert line(lengths, "mean").get_ydata()[0] == pytest.approx(20 / 50 * 9.0 / 2)
+    assert lengths.get_title() == "Interventions: 40"
+    for few in ([], episodes(1), [dataclasses.replace(e, human_steps=0) for e in episodes(3)]):
+        plots.interventions(few, tmp_path / "b.png")
+
+
 def test_cycle_time_leaves_failures_out_and_shows_the_means(tmp_path, drawn):
     plots.cycle_time(episodes(80), tmp_path / "a.png", demo_seconds=7.0)
     check_png(tmp_path / "a.png")

@@ -6,7 +6,15 @@ import math
 import numpy as np
 import pytest
 
-from serl_bringup.statistics import duration_text, mean_interval, moving_rate, wilson_interval
+from serl_bringup.statistics import (
+    duration_text,
+    human_seconds,
+    human_share,
+    mean_interval,
+    moving_rate,
+    wilson_interval,
+)
+from serl_core.types import EpisodeSummary
 
 
 @pytest.mark.parametrize("successes, trials", [(1, 10), (5, 10), (81, 263), (99, 100)])
@@ -42,6 +50,16 @@ def test_mean_interval_covers_the_mean_as_often_as_it_says():
         assert mean == pytest.approx(np.mean(sample))
         covered += low <= 3.0 <= high
     assert 0.92 < covered / 400 < 0.98
+
+
+def test_a_persons_share_is_of_steps_and_their_time_of_the_episodes():
+    long, short, none = (
+        EpisodeSummary("t", "e", i, 0.0, steps, 0.0, False, 0.1 * steps, human, 0, 1, 0.0, 0, "")
+        for i, (steps, human) in enumerate([(90, 45), (10, 0), (0, 0)])
+    )
+    assert human_share([long, short, none]) == 0.45, "of all steps, not the mean of the episodes"
+    assert human_seconds(long) == pytest.approx(4.5)
+    assert human_seconds(none) == 0.0 and math.isnan(human_share([none])) and math.isnan(human_share([]))
 
 
 def test_mean_interval_of_few():

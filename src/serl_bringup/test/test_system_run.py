@@ -14,7 +14,8 @@ from serl_learner.checkpoint import load_policy
 
 SUMMARY_KEYS = {
     "success_rate", "success_ci95", "episodes", "cycle_time_s", "train_seconds", "env_steps", "critic_updates",
-    "demos", "seed", "versions",
+    "demos", "seed", "versions", "human_share", "human_share_last", "interventions", "interventions_per_episode",
+    "intervention_mean_s",
 }  # fmt: skip
 
 
