@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from serl_core.plugins import load
+from serl_reward.awaited import AwaitedReward
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,8 @@ ACTOR = NodeSpec("actor", "serl_actor", "actor_node")
 OPERATOR = NodeSpec("operator", "serl_actor", "operator_node")
 INTERVENTION = NodeSpec("intervention", "serl_actor", "intervention_node")
 """The devices of a person; on hardware they take the scripted operator's place."""
+REWARD = NodeSpec("reward", "serl_reward", "reward_node")
+"""Judges for an environment that awaits its verdicts; beside the robot, since every step waits for one."""
 LEARNER = NodeSpec("learner", "serl_learner", "learner_node", robot_side=False)
 RECORDER = NodeSpec("recorder", "serl_learner", "recorder_node")
 CAMERAS = NodeSpec("cameras", "serl_sim", "camera_node")
@@ -42,6 +48,20 @@ EVALUATE = (RECORDER, ACTOR, ENV)
 def with_operator(nodes: Sequence[NodeSpec], operator: NodeSpec) -> tuple[NodeSpec, ...]:
     """Return a graph with somebody who may take over; the environment, which heeds them, stays last."""
     return (*(node for node in nodes[:-1] if node != OPERATOR), operator, nodes[-1])
+
+
+def with_reward(nodes: Sequence[NodeSpec], env: Mapping[str, Any]) -> tuple[NodeSpec, ...]:
+    """Return a graph with the reward node if the environment awaits its verdicts.
+
+    Args:
+        nodes: In start order; the environment, which asks for verdicts from its first step on, is last.
+        env: The environment's parameters.
+    """
+    if env["env_id"] or not env["reward"]:  # a Gymnasium environment judges itself
+        return tuple(nodes)
+    kind = load(env["reward"].rpartition("=")[2], "reward")
+    awaited = isinstance(kind, type) and issubclass(kind, AwaitedReward)
+    return (*nodes[:-1], REWARD, nodes[-1]) if awaited else tuple(nodes)
 
 
 def on_this_machine(nodes: Sequence[NodeSpec], learner: bool, robot: bool) -> tuple[NodeSpec, ...]:

@@ -123,6 +123,7 @@ def make_plan(
             bag = folder.fresh_bag("eval")
             loaded = stage_parameters.for_evaluation(loaded, weights, bag, episodes, seed)
             until = {"max_episodes": episodes}
+        nodes = graph.with_reward(nodes, loaded.parameters["env"])
         loaded.write(folder.parameters)
     except BaseException:
         folder.close()

@@ -46,6 +46,7 @@ def _running(
     """Bring a graph up, and take it down in order whatever happens."""
     parameters = folder.parameters.with_name(f"{stage}_parameters.yaml")
     task.write(parameters)
+    nodes = graph.with_reward(nodes, task.parameters["env"])
     with Monitor() as monitor, Supervisor(nodes, parameters, folder.logs / stage) as supervisor:
         monitor.bring_up(nodes, supervisor.check)
         yield monitor, supervisor

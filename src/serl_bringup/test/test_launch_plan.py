@@ -76,6 +76,26 @@ def test_the_nodes_of_each_stage_on_each_machine(plan: Any, stage: str, options:
     assert made.robot == ("" if nodes == (graph.LEARNER,) else "mujoco")
 
 
+AWAITED = {"env_id": "", "reward": "serl_reward.awaited:AwaitedReward"}
+
+
+@pytest.mark.parametrize("nodes", [graph.DEMONSTRATE, graph.TRAIN, graph.EVALUATE])
+def test_the_reward_node_is_there_before_the_environment_that_awaits_it(nodes: tuple) -> None:
+    assert graph.with_reward(nodes, AWAITED) == (*nodes[:-1], graph.REWARD, graph.ENV)
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"env_id": "", "reward": "serl_reward.pose:PoseReward"},
+        {"env_id": "", "reward": ""},
+        {**AWAITED, "env_id": "Pendulum-v1"},
+    ],
+)
+def test_an_environment_that_judges_itself_needs_no_reward_node(env: dict) -> None:
+    assert graph.with_reward(graph.TRAIN, env) == graph.TRAIN
+
+
 def test_a_stage_sets_what_it_sets_under_the_command_line_too(plan: Any) -> None:
     demos = plan(stage="demos", episodes=3, seed=5, operator="scripted")
     assert (demos.env["policy"], demos.env["operator"], demos.env["max_successes"]) == (False, True, 3)
