@@ -305,10 +305,12 @@ def analyze(
 @app.command()
 @one_line_errors
 def tasks() -> None:
-    """List the tasks."""
-    from serl_bringup.tasks import list_tasks
+    """List the tasks, with a line about each."""
+    from serl_bringup.tasks import describe_task, list_tasks
 
-    print("\n".join(list_tasks()))
+    names = list_tasks()
+    for name in names:
+        print(f"{name:{max(map(len, names))}}  {describe_task(name)}".rstrip())
 
 
 @app.command()

@@ -24,7 +24,8 @@ def _env_classes(values: Mapping[str, Any]) -> tuple[type, ...]:
         return (EnvConfig,)
     arm = (load(values["arm"], "arm").Config,) if values.get("arm") else ()
     reward = config_classes(values["reward"], values) if values.get("reward") else ()
-    return (EnvConfig, *arm, *reward)
+    truth = config_classes(values["ground_truth"], values) if values.get("ground_truth") else ()
+    return tuple(dict.fromkeys((EnvConfig, *arm, *reward, *truth)))
 
 
 def _learner_classes(values: Mapping[str, Any]) -> tuple[type, ...]:

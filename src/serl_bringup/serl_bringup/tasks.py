@@ -97,6 +97,13 @@ def list_tasks() -> list[str]:
     )
 
 
+def describe_task(name: str) -> str:
+    """Return a task's description: the first comment of its env.yaml after the licence; "" without one."""
+    lines = (_find(name) / "env.yaml").read_text(encoding="utf-8").splitlines()
+    comments = [line.lstrip("# ") for line in lines if line.startswith("#") and "SPDX" not in line]
+    return comments[0] if comments else ""
+
+
 def list_robots(name: str) -> list[str]:
     """Return the robots that a task has a file for, sorted; ConfigError if there is no such task."""
     return sorted(p.stem for p in (_find(name) / "robots").glob("*.yaml") if not p.stem.endswith(CONTROLLERS))

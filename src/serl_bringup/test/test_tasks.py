@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 import yaml
 
@@ -13,7 +14,7 @@ from serl_actor.config import ActorConfig
 from serl_actor.intervention.config import OperatorConfig
 from serl_bringup import nodes_schema as shipped
 from serl_bringup.config import RunConfig
-from serl_bringup.tasks import list_tasks, load_task
+from serl_bringup.tasks import describe_task, list_tasks, load_task
 from serl_core.errors import ConfigError
 from serl_core.parameters import parameter
 from serl_env_node.config import EnvConfig
@@ -67,11 +68,45 @@ def test_shipped_tasks_load_and_are_complete():
     assert pcb.config("env", EnvConfig).rate_hz == 10.0
     assert pcb.config("env", EnvConfig).reset_xy == 0.05, "Table II: a region of 10 cm x 10 cm"
     assert pcb.config("env", PoseRewardConfig).goal_tolerance_m[2] < 0.001
-    assert pcb.config("operator", OperatorConfig).expert == "serl_sim.experts:PcbInsertionExpert"
+    assert pcb.config("operator", OperatorConfig).expert == "serl_sim.experts:InsertionExpert"
     assert (pcb.config("run", RunConfig).demos, pcb.config("run", RunConfig).eval_episodes) == (20, 100)
     assert pcb.parameters["actor"]["seed"] == 0, "filled in from the default"
     pendulum = load_task("pendulum", schemas=shipped.SCHEMAS).config("env", EnvConfig)
     assert (pendulum.env_id, pendulum.max_steps, pendulum.arm) == ("Pendulum-v1", 200, "")
+
+
+@pytest.mark.parametrize("name", ["ram_insertion", "peg_insertion", "cable_routing"])
+def test_simulated_tasks_keep_the_truth_and_may_learn_from_images(name):
+    """The classifier's settings come with the reward that is named, and the truth's beside them."""
+    task = load_task(name, schemas=shipped.SCHEMAS)
+    truth = task.parameters["env"]["reward"]
+    parts = ["serl_reward.classifier.reward:ClassifierReward", "serl_reward.height:HeightReward"]
+    learned = load_task(
+        name,
+        [
+            "env.reward=serl_reward.combination:AllOf",
+            f"env.reward_parts={parts}",
+            f"ground_truth={truth}",
+            "env.classifier=x",
+        ],
+        shipped.SCHEMAS,
+    )
+    env = learned.parameters["env"]
+    assert {"success_height", "classifier", "scene", "ground_truth"} <= set(env)
+    for key in ("goal_tolerance_m", "part_tolerance_m"):
+        assert env.get(key) == task.parameters["env"].get(key), "the truth is measured as before"
+    assert describe_task(name)
+
+
+def test_paper_numbers_of_the_simulated_tasks():
+    ram, cable = (
+        load_task(n, schemas=shipped.SCHEMAS).config("env", EnvConfig)
+        for n in ("ram_insertion", "cable_routing")
+    )
+    assert (ram.max_steps, ram.reset_xy, ram.rate_hz) == (100, 0.02, 10.0), "HIL-SERL, Table 2"
+    assert ram.reset_yaw == pytest.approx(np.deg2rad(6), abs=1e-3)
+    assert (cable.max_steps, cable.reset_xy) == (120, 0.02), "HIL-SERL, Table 5"
+    assert cable.reset_yaw == pytest.approx(np.deg2rad(10), abs=1e-3)
 
 
 # Reading and overriding.

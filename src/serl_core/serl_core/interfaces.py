@@ -49,6 +49,7 @@ class StepResult:
         held: The action was not executed; the reference was held for the reason given.
         peak_force: Largest external force within the step [N].
         trace: The controller's log of the step, rows by name; empty where there is none.
+        ground_truth: Whether the task is truly achieved there, whatever the reward says; None where nobody knows.
     """
 
     state: dict[str, np.ndarray]
@@ -60,6 +61,7 @@ class StepResult:
     held: str = ""
     peak_force: float = 0.0
     trace: dict[str, np.ndarray] = field(default_factory=dict)
+    ground_truth: bool | None = None
 
 
 class Environment(Protocol):

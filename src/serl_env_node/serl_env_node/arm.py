@@ -23,6 +23,7 @@ class ArmState:
         gripper_width: [m].
         peak_force: Largest norm of the external force since the previous state [N].
         fault: Why the arm cannot go on; "" while it can.
+        part_offset: (3,) how far the part is from where it belongs, axes of its place [m]; None where nobody knows.
     """
 
     time: float
@@ -32,6 +33,7 @@ class ArmState:
     gripper_width: float
     peak_force: float
     fault: str = ""
+    part_offset: np.ndarray | None = None
 
 
 class Arm(Protocol):

@@ -26,7 +26,7 @@ def state_specs(config: EnvConfig) -> tuple[ArraySpec, ...]:
     pose_scale = (0.05,) * 3 + (1.0,) * 4
     near = (0.03,) * 3 + (0.2,) * 3
     lead = (config.leash_translation,) * 3 + (config.leash_rotation,) * 3
-    return (
+    specs = (
         ArraySpec("tcp_pose", (7,), unit="X_BE: m, quaternion xyzw", scale=(0.5,) * 3 + (1.0,) * 4),
         ArraySpec("tcp_pose_rel", (7,), unit="X_E0E: m, quaternion xyzw (paper IV-F)", scale=pose_scale),
         ArraySpec("tcp_twist", (6,), unit="V_BE_E in tcp axes: m/s, rad/s", scale=(0.1,) * 3 + (0.5,) * 3),
@@ -38,6 +38,8 @@ def state_specs(config: EnvConfig) -> tuple[ArraySpec, ...]:
         ),
         ArraySpec("goal_pose", (6,), unit="taught goal in tcp frame: m, rotation vector rad", scale=near),
     )
+    part = ArraySpec("part_offset", (3,), unit="part from where it belongs, axes of its place: m", scale=0.03)
+    return (*specs, part) if config.observe_part else specs
 
 
 class ArmEnvironment:
@@ -48,7 +50,9 @@ class ArmEnvironment:
     leaves the target where it is. A seventh element, where the task has a gripper, opens or closes it.
     """
 
-    def __init__(self, arm: Arm, reward: RewardFn, config: EnvConfig) -> None:
+    def __init__(
+        self, arm: Arm, reward: RewardFn, config: EnvConfig, ground_truth: RewardFn | None = None
+    ) -> None:
         if config.reset_height[0] > config.reset_height[1]:
             raise ConfigError(
                 f"reset_height: lowest {config.reset_height[0]} exceeds highest {config.reset_height[1]}"
@@ -68,6 +72,9 @@ class ArmEnvironment:
             raise ConfigError(f"gripper: {type(arm).__name__} has none that opens and closes")
         self._arm = arm
         self._reward = reward
+        self._ground_truth = ground_truth
+        if config.observe_part and arm.state().part_offset is None:
+            raise ConfigError(f"observe_part: {type(arm).__name__} does not know where the part is")
         self._rng = np.random.default_rng(config.seed)
         self._scale = np.array([config.translation_scale] * 3 + [config.rotation_scale] * 3)
         missing = [camera for camera in reward.cameras if camera not in arm.cameras]
@@ -104,6 +111,8 @@ class ArmEnvironment:
         if seed is not None:
             self._rng = np.random.default_rng(seed)
         self._reward.reset()
+        if self._ground_truth is not None:
+            self._ground_truth.reset()
         for _ in range(RESETS):
             first = self._go_to_start()
             fault = self._arm.state().fault
@@ -155,6 +164,7 @@ class ArmEnvironment:
             end_reason="success" if verdict.success else end,
             peak_force=state.peak_force,
             trace=self._trace(state),
+            ground_truth=None if self._ground_truth is None else self._ground_truth(observed, images).success,
         )
 
     def figures(self) -> dict[str, Any]:
@@ -206,6 +216,9 @@ class ArmEnvironment:
             "target_offset": (X_EB * self._X_BT).vector(),
             "goal_pose": (X_EB * self._arm.goal).vector(),
         }
+        if self.config.observe_part:
+            assert s.part_offset is not None
+            arrays["part_offset"] = s.part_offset
         pictures = self._arm.images() if self.spec.images else {}
         images = {camera: pictures[camera] for camera in self.spec.image_keys}
         return {name: value.astype(np.float32) for name, value in arrays.items()}, images

@@ -16,6 +16,14 @@ class EnvConfig:
     arm: str = parameter("", "back end of the arm as module:Class, e.g. serl_sim.simulated_arm:SimulatedArm")
     env_id: str = parameter("", "id of a Gymnasium environment to serve instead of an arm, e.g. Pendulum-v1")
     reward: str = parameter("", "reward function as module:Class, e.g. serl_reward.pose:PoseReward")
+    ground_truth: str = parameter(
+        "",
+        "reward function that knows the truth where `reward` is learned; what it says is recorded beside the episode's"
+        " success and trains nothing",
+    )
+    observe_part: bool = parameter(
+        False, "observe how far the part is from where it belongs, which only a simulation knows"
+    )
     obs: str = parameter("state", "what the policy sees: state, or image (two cameras and proprioception)",
                          choices=("state", "image"))  # fmt: skip
     policy_keys_state: tuple[str, ...] = parameter((), "state keys that the policy reads when obs is state")

@@ -39,6 +39,8 @@ class EnvNode(ShellNode):
         if not config.env_id:
             arm = load(config.arm, "arm")
             parts = {"reward": make_reward(config.reward, self.config)}
+            if config.ground_truth:
+                parts["ground_truth"] = make_reward(config.ground_truth, self.config)
             parts["arm"] = arm.from_parameters(self.config(arm.Config))
         reward = parts.get("reward")
         self._awaited = reward if isinstance(reward, AwaitedReward) else None

@@ -11,8 +11,8 @@ from serl_env_node.config import EnvConfig
 
 
 def make_environment(
-    config: EnvConfig, arm: Arm | None = None, reward: RewardFn | None = None
-) -> Environment:
+    config: EnvConfig, arm: Arm | None = None, reward: RewardFn | None = None, ground_truth: RewardFn | None = None,
+) -> Environment:  # fmt: skip
     """Build the environment that `config` names: a Gymnasium one (`env_id`) or an arm with a reward."""
     if config.env_id:
         from serl_env_node.gymnasium_environment import GymnasiumEnvironment
@@ -20,4 +20,4 @@ def make_environment(
         return GymnasiumEnvironment(config)
     if arm is None or reward is None:
         raise ConfigError("the environment needs either env_id, or both arm and reward")
-    return ArmEnvironment(arm, reward, config)
+    return ArmEnvironment(arm, reward, config, ground_truth)

@@ -13,7 +13,7 @@ from serl_sim import description
 from serl_sim.scenes import pcb_insertion
 
 
-def write(folder: Path, hardware: str, config: pcb_insertion.PcbInsertionConfig) -> list[Path]:
+def write(folder: Path, hardware: str, config: pcb_insertion.SceneConfig) -> list[Path]:
     """Write robot.urdf and scene.mjb, and for mujoco_ros2_control scene.xml too, into a folder.
 
     Args:
@@ -43,7 +43,7 @@ def write(folder: Path, hardware: str, config: pcb_insertion.PcbInsertionConfig)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; exits 2 with one line on standard error if it cannot be done."""
-    default = pcb_insertion.PcbInsertionConfig()
+    default = pcb_insertion.SceneConfig()
     parser = argparse.ArgumentParser(prog="describe", description=__doc__)
     parser.add_argument("task", choices=["pcb_insertion"])
     parser.add_argument(
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                         help="friction coefficient of plug and socket (%(default)s)")  # fmt: skip
     options = parser.parse_args(arguments)
     try:
-        config = pcb_insertion.PcbInsertionConfig(clearance_m=options.clearance_m, friction=options.friction)
+        config = pcb_insertion.SceneConfig(clearance_m=options.clearance_m, friction=options.friction)
         for path in write(options.out, options.hardware, config):
             print(path)
     except (SerlError, ValueError, OSError) as error:

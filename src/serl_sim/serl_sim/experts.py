@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class PcbInsertionExpert:
-    """Hovers over the socket, aligns, descends, and searches with a wiggle when it is stuck.
+class InsertionExpert:
+    """Hovers over the place where the part belongs, aligns, descends, and searches with a wiggle when it is stuck.
 
-    Reads only what a person at the bench sees: where the socket is, where the own command is, the force.
+    Reads only what a person at the bench sees: where the place is and where the own command is.
 
     Args:
         seed: Of noise, pauses and habits.
@@ -20,6 +20,8 @@ class PcbInsertionExpert:
     HOVER_M = 0.015
     ALIGNED_M = 0.0015
     STUCK_STEPS = 6
+    LEAN_M = 0.004
+    """How far beyond the goal the target is pushed: how hard it leans, over the stiffness."""
 
     def __init__(self, seed: int = 0, translation_scale: float = 0.01, rotation_scale: float = 0.05) -> None:
         self._rng = np.random.default_rng(seed)
@@ -63,9 +65,15 @@ class PcbInsertionExpert:
                 self._phase += 0.9
                 radius = 0.0008 + 0.0001 * min(self._still, 15)
                 aim = aim + radius * np.array([np.cos(self._phase), np.sin(self._phase), 0.0])
-            aim[2] = goal[2] + 0.004  # lean on it a little
+            aim[2] = goal[2] + self.LEAN_M
         step = np.concatenate([aim - target[:3], goal[3:] - target[3:]]) / self._scale
         limit = self._speed if not self._descending else 0.6 * self._speed
         step = np.clip(step, -limit, limit)
         step += self._rng.normal(0.0, 0.06, 6) * np.array([1, 1, 1, 0.5, 0.5, 0.5])
         return np.clip(step, -1.0, 1.0).astype(np.float32)
+
+
+class CableRoutingExpert(InsertionExpert):
+    """Lines the cable up over the clip and presses it down, deeper with the gripper than the cable will be."""
+
+    LEAN_M = 0.010

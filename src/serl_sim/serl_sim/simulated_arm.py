@@ -6,23 +6,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import mujoco
 import numpy as np
 
 from serl_controllers import ImpedanceGains
 from serl_core.errors import ConfigError
 from serl_core.parameters import parameter
+from serl_core.plugins import load
 from serl_env_node.arm import ArmState
 from serl_env_node.frames import Pose
 from serl_sim.lockstep_host import CYCLE_SECONDS, LockstepHost
-from serl_sim.scenes.pcb_insertion import PcbInsertionConfig, build
+from serl_sim.scenes import Scene, SceneConfig
 
 
 @dataclass(frozen=True)
 class SimulatedArmConfig:
     """Settings of scene and controller."""
 
-    clearance_m: float = parameter(0.0003, "width of the socket minus that of the plug [m]", 1e-5, 0.005)
-    friction: float = parameter(0.3, "friction coefficient of plug and socket", 0.0, 2.0)
+    scene: str = parameter(
+        "serl_sim.scenes.pcb_insertion:build",
+        "what is simulated: a function of SceneConfig, as module:function",
+    )
+    clearance_m: float = parameter(0.0003, "width of the opening minus that of the part [m]", 1e-5, 0.005)
+    friction: float = parameter(0.3, "friction coefficient of the part on everything", 0.0, 2.0)
     gains: str = parameter("compliant", "gain set of the impedance law (papers' COMPLIANCE and PRECISION)",
                            choices=("compliant", "precise"))  # fmt: skip
 
@@ -34,13 +40,15 @@ class SimulatedArm:
 
     def __init__(self, config: SimulatedArmConfig) -> None:
         try:
-            self.scene = build(PcbInsertionConfig(clearance_m=config.clearance_m, friction=config.friction))
+            build = load(config.scene, "scene")
+            self.scene: Scene = build(SceneConfig(clearance_m=config.clearance_m, friction=config.friction))
         except ValueError as error:
             raise ConfigError(str(error)) from error
         gains = ImpedanceGains.precise() if config.gains == "precise" else ImpedanceGains.compliant()
         self.host = LockstepHost(self.scene, gains)
         self.goal = Pose.from_arrays(self.scene.goal_position, self.scene.goal_quaternion_xyzw)
         self.cameras = tuple(self.scene.cameras)
+        self._scratch = mujoco.MjData(self.scene.model)
         self._renderer: Any = None
         self._elapsed = 0.0
         self.restart(0)
@@ -66,7 +74,13 @@ class SimulatedArm:
             F_E_B=np.array(s.wrench),
             gripper_width=float(s.gripper_width),
             peak_force=float(s.peak_force),
+            part_offset=self._part_offset(),
         )
+
+    def _part_offset(self) -> np.ndarray:
+        self._scratch.qpos[:] = self.host.qpos
+        mujoco.mj_kinematics(self.scene.model, self._scratch)
+        return self.scene.part_offset(self.scene.model, self._scratch)
 
     def track(self, X_BT: Pose, seconds: float) -> ArmState:
         """Ask the law for a target and step for that time."""

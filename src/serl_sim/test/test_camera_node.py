@@ -8,7 +8,7 @@ import pytest
 
 from serl_core.errors import SerlError
 from serl_sim import cameras, describe
-from serl_sim.scenes.pcb_insertion import PcbInsertionConfig
+from serl_sim.scenes import SceneConfig
 
 rclpy = pytest.importorskip("rclpy", reason="no ROS 2 for Python")
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
@@ -53,7 +53,7 @@ def joint_state(second, q):
 
 
 def test_images_show_the_joint_state_whose_stamp_they_bear(graph, scene, tmp_path):
-    describe.write(tmp_path, "mock", PcbInsertionConfig())
+    describe.write(tmp_path, "mock", SceneConfig())
     executor, node, other = graph(tmp_path / "scene.mjb")
     received = []
     for name in scene.cameras:

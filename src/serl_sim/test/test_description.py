@@ -10,7 +10,8 @@ from scipy.spatial.transform import Rotation
 
 from serl_core.errors import ConfigError
 from serl_sim import describe, description
-from serl_sim.scenes.pcb_insertion import PcbInsertionConfig, build
+from serl_sim.scenes.pcb_insertion import build
+from serl_sim.scenes.workcell import SceneConfig
 
 JOINTS = [f"joint{number}" for number in range(1, 8)]
 
@@ -236,7 +237,7 @@ def test_describe_writes_files_that_load(tmp_path, capsys):
     )
     written = [tmp_path / "new" / name for name in ("scene.mjb", "scene.xml", "robot.urdf")]
     assert capsys.readouterr().out.split("\n")[:-1] == [str(path) for path in written]
-    expected = build(PcbInsertionConfig(clearance_m=0.001)).model
+    expected = build(SceneConfig(clearance_m=0.001)).model
     binary = mujoco.MjModel.from_binary_path(str(written[0]))
     text = mujoco.MjModel.from_xml_path(str(written[1]))
     for model in (binary, text):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from serl_sim.experts import PcbInsertionExpert
+from serl_sim.experts import InsertionExpert
 
 SCALE = np.array([0.01] * 3 + [0.05] * 3)
 LEASH_M = 0.02
@@ -57,7 +57,7 @@ class Loop:
 
 
 def test_expert_inserts_from_random_starts(host, scene):
-    loop, expert, rng = Loop(host, scene), PcbInsertionExpert(seed=11), np.random.default_rng(5)
+    loop, expert, rng = Loop(host, scene), InsertionExpert(seed=11), np.random.default_rng(5)
     steps, tries = [], 20
     for _ in range(tries):
         offset = rng.uniform([-0.05, -0.05, 0.03], [0.05, 0.05, 0.06])
@@ -94,7 +94,7 @@ def test_pressing_straight_down_on_the_centre_inserts(host, scene):
 
 def test_same_seed_same_expert():
     observation = {"goal_pose": np.full(6, 0.02), "target_offset": np.zeros(6)}
-    one, two, other = (PcbInsertionExpert(seed=seed) for seed in (1, 1, 2))
+    one, two, other = (InsertionExpert(seed=seed) for seed in (1, 1, 2))
     actions = [np.array([expert.act(observation) for _ in range(20)]) for expert in (one, two, other)]
     np.testing.assert_array_equal(actions[0], actions[1])
     assert not np.array_equal(actions[0], actions[2])

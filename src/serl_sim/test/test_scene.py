@@ -7,7 +7,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from serl_sim.kinematics import InverseKinematics
-from serl_sim.scenes.pcb_insertion import CHAMFER_M, PLUG_SIZE_M, SOCKET_DEPTH_M, PcbInsertionConfig, build
+from serl_sim.scenes.pcb_insertion import CHAMFER_M, PLUG_SIZE_M, SOCKET_DEPTH_M, build
+from serl_sim.scenes.workcell import SceneConfig
 
 
 def posed(scene, q):
@@ -66,7 +67,7 @@ def test_home_is_above_the_goal_and_inside_the_joint_limits(scene):
 @pytest.mark.parametrize("clearance", [0.0001, 0.0003, 0.002])
 def test_clearance_is_the_gap_between_plug_and_socket(clearance, yaw):
     """The plug touches a wall when it is off centre by half the clearance, and not before."""
-    scene = build(PcbInsertionConfig(clearance_m=clearance, socket_yaw=yaw))
+    scene = build(SceneConfig(clearance_m=clearance, socket_yaw=yaw))
     half_way = SOCKET_DEPTH_M / 2
     for axis in ([1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0]):
         direction = np.array(axis, dtype=float)
@@ -91,7 +92,7 @@ def test_seated_touches_the_floor_only_below_the_goal(scene):
 
 
 def test_socket_follows_its_parameters():
-    scene = build(PcbInsertionConfig(socket_position=(0.45, 0.1, 0.08), socket_yaw=-0.4))
+    scene = build(SceneConfig(socket_position=(0.45, 0.1, 0.08), socket_yaw=-0.4))
     np.testing.assert_allclose(scene.goal_position, [0.45, 0.1, 0.08])
     expected = Rotation.from_euler("z", -0.4) * Rotation.from_euler("x", math.pi)
     assert (Rotation.from_quat(scene.goal_quaternion_xyzw).inv() * expected).magnitude() < 1e-9
@@ -113,7 +114,7 @@ def test_socket_follows_its_parameters():
 )
 def test_bad_parameters_are_named_in_one_line(parameters, name):
     with pytest.raises(ValueError, match=name) as error:
-        PcbInsertionConfig(**parameters)
+        SceneConfig(**parameters)
     assert "\n" not in str(error.value)
 
 

@@ -85,7 +85,7 @@ class InterventionConfig:
 class OperatorConfig:
     """Settings of the scripted operator; names are ROS parameter names."""
 
-    expert: str = parameter("", "scripted expert as module:Class, e.g. serl_sim.experts:PcbInsertionExpert")
+    expert: str = parameter("", "scripted expert as module:Class, e.g. serl_sim.experts:InsertionExpert")
     seed: int = parameter(0, "seed of the expert's and the operator's habits", 0, 2**31 - 1)
     style: str = parameter(
         "always", "always: every step is the operator's (demonstrations); corrective: only where the policy fails",

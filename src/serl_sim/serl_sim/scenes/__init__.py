@@ -1,7 +1,10 @@
 # Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
-"""MuJoCo scenes, each a function of one frozen configuration."""
+"""MuJoCo scenes, each a module that builds it from one frozen configuration."""
 
-from serl_sim.scenes.pcb_insertion import PcbInsertionConfig, build
 from serl_sim.scenes.scene import Scene
+from serl_sim.scenes.workcell import SceneConfig
 
-__all__ = ["PcbInsertionConfig", "Scene", "build"]
+__all__ = ["SCENES", "Scene", "SceneConfig"]
+
+SCENES = ("pcb_insertion", "ram_insertion", "peg_insertion", "cable_routing")
+"""Modules of this package with `specify(config) -> mujoco.MjSpec` and `build(config) -> Scene`."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import mujoco
@@ -24,6 +25,8 @@ class Scene:
         tcp_site: name of the site E whose pose is the tcp pose (z points out of the tool).
         tool_geoms: names of the geoms whose contacts make the measured wrench.
         cameras: names of the wrist cameras.
+        part_offset: from the state of model and data (`mj_kinematics` done) how far the part is from where it
+            belongs, shape (3,) [m], on the axes of the goal's place S (z up); zero when the task is done.
     """
 
     model: mujoco.MjModel
@@ -34,6 +37,7 @@ class Scene:
     tcp_site: str
     tool_geoms: tuple[str, ...]
     cameras: tuple[str, ...]
+    part_offset: Callable[[mujoco.MjModel, mujoco.MjData], NDArray[np.float64]]
 
     def model_bytes(self) -> bytes:
         """The model in MuJoCo's binary form (MJB), to be loaded by the same MuJoCo version elsewhere."""
