@@ -10,10 +10,10 @@ from pathlib import Path
 
 from serl_core.errors import SerlError
 from serl_sim import description
-from serl_sim.scenes import pcb_insertion
+from serl_sim.scenes import SceneConfig, pcb_insertion
 
 
-def write(folder: Path, hardware: str, config: pcb_insertion.SceneConfig) -> list[Path]:
+def write(folder: Path, hardware: str, config: SceneConfig) -> list[Path]:
     """Write robot.urdf and scene.mjb, and for mujoco_ros2_control scene.xml too, into a folder.
 
     Args:
@@ -43,7 +43,7 @@ def write(folder: Path, hardware: str, config: pcb_insertion.SceneConfig) -> lis
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; exits 2 with one line on standard error if it cannot be done."""
-    default = pcb_insertion.SceneConfig()
+    default = SceneConfig()
     parser = argparse.ArgumentParser(prog="describe", description=__doc__)
     parser.add_argument("task", choices=["pcb_insertion"])
     parser.add_argument(
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                         help="friction coefficient of plug and socket (%(default)s)")  # fmt: skip
     options = parser.parse_args(arguments)
     try:
-        config = pcb_insertion.SceneConfig(clearance_m=options.clearance_m, friction=options.friction)
+        config = SceneConfig(clearance_m=options.clearance_m, friction=options.friction)
         for path in write(options.out, options.hardware, config):
             print(path)
     except (SerlError, ValueError, OSError) as error:
