@@ -279,10 +279,12 @@ def _intervention_figures(folder: RunFolder) -> dict[str, Any]:
 
 
 def _trial_figures(trials: Sequence[EpisodeSummary]) -> dict[str, Any]:
-    successes = sum(e.success for e in trials)
-    mean, low, high = mean_interval([e.duration for e in trials if e.success])
+    """Return the figures of an evaluation; success is by ground truth where that is known."""
+    successes = sum(e.achieved for e in trials)
+    mean, low, high = mean_interval([e.duration for e in trials if e.achieved])
     return {
         "success_rate": successes / len(trials),
+        "reward_success_rate": sum(e.success for e in trials) / len(trials),
         "success_ci95": list(wilson_interval(successes, len(trials))),
         "episodes": len(trials),
         "cycle_time_s": mean,

@@ -332,17 +332,26 @@ def from_weights(message: Any) -> types.PolicyWeights:
     )
 
 
+_GROUND_TRUTHS = (None, False, True)  # by the message's GROUND_TRUTH_*
+
+
 def to_episode(summary: types.EpisodeSummary) -> wire.EpisodeSummary:
     """Build the message of a finished episode."""
     fields = dict(vars(summary))
-    return wire.EpisodeSummary(header=_header(fields.pop("stamp"), ""), **fields)
+    truth = _GROUND_TRUTHS.index(fields.pop("ground_truth"))
+    return wire.EpisodeSummary(header=_header(fields.pop("stamp"), ""), ground_truth=truth, **fields)
 
 
 def from_episode(message: Any) -> types.EpisodeSummary:
-    """Read a finished episode."""
-    names = [name for name in types.EpisodeSummary.__dataclass_fields__ if name != "stamp"]
+    """Read a finished episode; SchemaError if its ground truth is not one of the three."""
+    own = ("stamp", "ground_truth")
+    names = [name for name in types.EpisodeSummary.__dataclass_fields__ if name not in own]
+    if not 0 <= message.ground_truth < len(_GROUND_TRUTHS):
+        raise SchemaError(f"episode ground_truth {message.ground_truth} is not one of 0, 1, 2")
     return types.EpisodeSummary(
-        stamp=from_time(message.header.stamp), **{name: getattr(message, name) for name in names}
+        stamp=from_time(message.header.stamp),
+        ground_truth=_GROUND_TRUTHS[message.ground_truth],
+        **{name: getattr(message, name) for name in names},
     )
 
 

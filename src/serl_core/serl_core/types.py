@@ -98,7 +98,12 @@ class Transition:
 
 @dataclass(frozen=True)
 class EpisodeSummary:
-    """Figures of one finished episode; see `serl_msgs/EpisodeSummary`."""
+    """Figures of one finished episode; see `serl_msgs/EpisodeSummary`.
+
+    Attributes:
+        success: What the reward said, which ended the episode.
+        ground_truth: Whether the task was truly achieved at the end; None where nobody but the reward says.
+    """
 
     task: str
     env_id: str
@@ -114,6 +119,12 @@ class EpisodeSummary:
     peak_force: float
     policy_version: int
     end_reason: str
+    ground_truth: bool | None = None
+
+    @property
+    def achieved(self) -> bool:
+        """Whether the task was achieved, by the best that is known: what an evaluation counts."""
+        return self.success if self.ground_truth is None else self.ground_truth
 
 
 @dataclass(frozen=True)

@@ -123,11 +123,12 @@ def test_acknowledgement() -> None:
     assert_same(ack, codec.from_ack(over_the_wire(codec.to_ack(ack))))
 
 
-def test_episode_summary() -> None:
+@pytest.mark.parametrize("truth", [None, False, True])
+def test_episode_summary(truth: bool | None) -> None:
     summary = EpisodeSummary(
         task="t", env_id="e", episode_id=3, stamp=9.5, steps=20, undiscounted_return=1.5, success=True,
         duration=2.0, human_steps=4, hold_steps=1, interventions=2, peak_force=13.25, policy_version=600,
-        end_reason="success",
+        end_reason="success", ground_truth=truth,
     )  # fmt: skip
     assert_same(summary, codec.from_episode(over_the_wire(codec.to_episode(summary))))
 

@@ -172,6 +172,7 @@ class StepLoop:
             peak_force=self._peak_force,
             policy_version=max((x.policy_version for x in t), default=0),
             end_reason=self._end_reason,
+            ground_truth=None if self.last_result is None else self.last_result.ground_truth,
         )
 
 

@@ -447,3 +447,51 @@ def test_the_fingerprint_follows_what_an_action_means() -> None:
 def test_starts_outside_the_safety_box_are_refused(change: dict) -> None:
     with pytest.raises(ConfigError, match="safety box"):
         made(**change)
+
+
+# The truth beside a learned reward.
+
+
+@pytest.mark.parametrize("truth", [False, True])
+def test_ground_truth_is_recorded_and_decides_nothing(truth: bool) -> None:
+    reward, known = Verdict(), Verdict()
+    known.success = truth
+    environment = ArmEnvironment(FakeArm(), reward, EnvConfig(task="fake", max_steps=2), known)
+    loop = StepLoop(environment, "e")
+    loop.start_episode(0)
+    steps = [loop.step(Decision(Source.POLICY, unit(0))) for _ in range(2)]
+    assert [(s.reward, s.discount, s.last) for s in steps] == [(0.0, 1.0, False), (0.0, 1.0, True)]
+    summary = loop.summary()
+    assert (summary.success, summary.ground_truth, summary.achieved) == (False, truth, truth)
+    assert known.resets == 1
+
+
+def test_a_false_positive_of_the_reward_is_no_achievement() -> None:
+    reward, known = Verdict(), Verdict()
+    reward.success, known.success = True, False
+    loop = StepLoop(ArmEnvironment(FakeArm(), reward, EnvConfig(task="fake"), known), "e")
+    loop.start_episode(0)
+    assert loop.step(Decision(Source.POLICY, unit(0))).discount == 0.0
+    assert (loop.summary().success, loop.summary().achieved) == (True, False)
+
+
+def test_without_ground_truth_the_reward_is_believed() -> None:
+    _, environment = made(max_steps=1)
+    loop = StepLoop(environment, "e")
+    loop.start_episode(0)
+    loop.step(Decision(Source.POLICY, unit(0)))
+    assert loop.summary().ground_truth is None
+    assert loop.summary().achieved == loop.summary().success
+
+
+def test_where_the_part_is_must_be_known_to_be_observed() -> None:
+    with pytest.raises(ConfigError, match="observe_part: FakeArm"):
+        made(observe_part=True)
+
+    class Seeing(FakeArm):
+        def state(self) -> ArmState:
+            return dataclasses.replace(super().state(), part_offset=np.array([0.1, 0.2, 0.3]))
+
+    _, environment = made(Seeing(), observe_part=True)
+    np.testing.assert_allclose(environment.reset(0)[0]["part_offset"], [0.1, 0.2, 0.3], rtol=1e-6)
+    assert "part_offset" in [spec.name for spec in environment.spec.state]
