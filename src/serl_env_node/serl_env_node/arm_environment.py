@@ -15,8 +15,6 @@ from serl_env_node.arm import Arm, ArmState, LiveArm
 from serl_env_node.config import EnvConfig
 from serl_env_node.frames import Pose, displaced, limited_rotation, twist_in_tcp
 
-IMAGE_SIZE = 128
-
 RESETS = 3
 """How often a reset is tried on an arm that faults in it, before it is a person's turn."""
 
@@ -81,11 +79,12 @@ class ArmEnvironment:
         if missing:
             listing = ", ".join(arm.cameras) or "none"
             raise ConfigError(f"reward {reward.name} judges by camera {missing[0]!r}; the arm has {listing}")
+        side = config.image_size
         images = [c for c in arm.cameras if config.obs == "image" or c in reward.cameras]
         self.spec = EnvSpec(
             task=config.task,
             state=state_specs(config),
-            images=tuple(ArraySpec(key, (IMAGE_SIZE, IMAGE_SIZE, 3), "uint8", "rgb") for key in images),
+            images=tuple(ArraySpec(key, (side, side, 3), "uint8", "rgb") for key in images),
             action_size=7 if config.gripper else 6,
             action_unit=f"twist in tcp frame, x {config.translation_scale} m, {config.rotation_scale} rad"
             + ("; gripper, 1 opens" if config.gripper else ""),

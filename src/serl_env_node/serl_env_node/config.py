@@ -30,6 +30,7 @@ class EnvConfig:
     policy_keys_image: tuple[str, ...] = parameter(
         (), "state keys and cameras that the policy reads when obs is image"
     )
+    image_size: int = parameter(128, "width and height of the cameras' pictures [pixels]", 16, 480)
     rate_hz: float = parameter(10.0, "steps a second on the environment's clock [Hz]", 0.1, 100.0)
     max_steps: int = parameter(100, "steps until an episode times out", 1, 100_000)
     real_time_factor: float = parameter(

@@ -13,7 +13,6 @@ from serl_core.codec import BASE_FRAME
 from serl_core.errors import ConfigError, SerlError
 from serl_core.parameters import parameter
 from serl_env_node.arm import ArmState
-from serl_env_node.arm_environment import IMAGE_SIZE
 from serl_env_node.arm_stream import ArmStream, minimum_jerk
 from serl_env_node.camera_stream import CameraStream
 from serl_env_node.controller_trace import to_trace
@@ -83,6 +82,7 @@ class Ros2ControlArmConfig:
     crops: tuple[int, ...] = parameter(
         (), "left, top, width, height for each camera [pixels]; empty: the largest centred square", 0, 10_000
     )
+    image_size: int = parameter(128, "width and height of the cameras' pictures [pixels]", 16, 480)
     image_max_age_s: float = parameter(
         0.15, "farthest that a picture may be from the state that it belongs to [s]", 0.001, 10.0
     )
@@ -153,7 +153,7 @@ class StreamedArm:
         self.stream = ArmStream(
             link.send_target, config.target_period_s, config.state_timeout_s, config.base_frame
         )
-        self.frames = CameraStream(config.cameras, config.crops, IMAGE_SIZE, config.image_max_age_s)
+        self.frames = CameraStream(config.cameras, config.crops, config.image_size, config.image_max_age_s)
         self._config = config
         self._link = link
         self._toggle = GripperToggle()

@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 from serl_core.errors import ConfigError
 from serl_core.types import RewardSignal, Source
 from serl_env_node.arm import ArmState
-from serl_env_node.arm_environment import IMAGE_SIZE, ArmEnvironment
+from serl_env_node.arm_environment import ArmEnvironment
 from serl_env_node.config import EnvConfig
 from serl_env_node.factory import make_environment
 from serl_env_node.frames import Pose
@@ -83,7 +83,7 @@ class FakeArm:
         return self.track(X_BT, seconds)
 
     def images(self) -> dict[str, np.ndarray]:
-        return {name: np.full((IMAGE_SIZE, IMAGE_SIZE, 3), 7, np.uint8) for name in self.cameras}
+        return {name: np.full((128, 128, 3), 7, np.uint8) for name in self.cameras}
 
     def trace(self) -> dict[str, np.ndarray]:
         return {"flags": np.zeros(100)}

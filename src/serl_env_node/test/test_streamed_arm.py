@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 from serl_core.errors import ConfigError, SerlError
 from serl_core.types import RewardSignal
 from serl_env_node.arm import LiveArm
-from serl_env_node.arm_environment import IMAGE_SIZE, RESETS, ArmEnvironment
+from serl_env_node.arm_environment import RESETS, ArmEnvironment
 from serl_env_node.arm_stream import Halted
 from serl_env_node.config import EnvConfig
 from serl_env_node.controller_trace import last_state
@@ -401,7 +401,7 @@ class TestInTheEnvironment:
 
     def test_pictures_that_stop_end_the_episode(self) -> None:
         link, arm = made(cameras=("wrist",), image_max_age_s=0.15)
-        pixels = np.full((IMAGE_SIZE, IMAGE_SIZE, 3), 9, np.uint8)
+        pixels = np.full((128, 128, 3), 9, np.uint8)
         send = link.send_target
 
         def send_and_show(X_BT: Pose, stamp: float) -> None:

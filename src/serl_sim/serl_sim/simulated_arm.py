@@ -10,7 +10,7 @@ import mujoco
 import numpy as np
 
 from serl_controllers import ImpedanceGains
-from serl_core.errors import ConfigError
+from serl_core.errors import ConfigError, SerlError
 from serl_core.parameters import parameter
 from serl_core.plugins import load
 from serl_env_node.arm import ArmState
@@ -31,6 +31,7 @@ class SimulatedArmConfig:
     friction: float = parameter(0.3, "friction coefficient of the part on everything", 0.0, 2.0)
     gains: str = parameter("compliant", "gain set of the impedance law (papers' COMPLIANCE and PRECISION)",
                            choices=("compliant", "precise"))  # fmt: skip
+    image_size: int = parameter(128, "width and height of the cameras' pictures [pixels]", 16, 480)
 
 
 class SimulatedArm:
@@ -49,6 +50,7 @@ class SimulatedArm:
         self.goal = Pose.from_arrays(self.scene.goal_position, self.scene.goal_quaternion_xyzw)
         self.cameras = tuple(self.scene.cameras)
         self._scratch = mujoco.MjData(self.scene.model)
+        self._image_size = config.image_size
         self._renderer: Any = None
         self._elapsed = 0.0
         self.restart(0)
@@ -94,11 +96,25 @@ class SimulatedArm:
 
     def images(self) -> dict[str, np.ndarray]:
         """Render the wrist cameras; SerlError where no off-screen GL is to be had."""
+        return self._render(self.host.qpos)
+
+    def images_at(self, X_BE: Pose) -> dict[str, np.ndarray]:
+        """Render the wrist cameras as if the tcp were at a pose, whatever it touches there; the arm does not move.
+
+        SerlError where no off-screen GL is to be had or the pose is out of reach.
+        """
+        try:
+            q = self.host.solve_ik(X_BE.position, X_BE.quaternion_xyzw, self.scene.q_home)
+        except ValueError as error:
+            raise SerlError(str(error)) from error
+        return self._render(q)
+
+    def _render(self, qpos: np.ndarray) -> dict[str, np.ndarray]:
         if self._renderer is None:
             from serl_sim.cameras import WristCameras  # needs off-screen GL, which state observations do not
 
-            self._renderer = WristCameras(self.scene.model, self.cameras)
-        return self._renderer.render(self.host.qpos)
+            self._renderer = WristCameras(self.scene.model, self.cameras, self._image_size, self._image_size)
+        return self._renderer.render(qpos)
 
     def trace(self) -> dict[str, np.ndarray]:
         """Return the 1 kHz log of the last `track`."""
