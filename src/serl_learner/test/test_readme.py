@@ -7,11 +7,14 @@ from serl_core.parameters import descriptors
 from serl_learner.agents.config import AGENTS, BCConfig, DiffusionConfig, RLPDConfig
 from serl_learner.config import LearnerConfig, RecorderConfig
 from serl_learner.training_loop import LoopConfig
+from serl_learner.vision.config import PretrainingConfig
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
-@pytest.mark.parametrize("config", [LearnerConfig, RLPDConfig, LoopConfig, BCConfig, RecorderConfig])
+@pytest.mark.parametrize(
+    "config", [LearnerConfig, RLPDConfig, LoopConfig, BCConfig, PretrainingConfig, RecorderConfig]
+)
 def test_every_parameter_is_in_the_readme(config):
     assert_readme_has(descriptors(config))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors
 import safetensors.numpy
 from safetensors import SafetensorError
 
@@ -29,10 +30,12 @@ class Backbone:
     Attributes:
         leaves: float32 arrays by name, see `leaf_shapes`.
         digest: Short hash over them; the same weights have the same digest in whatever file.
+        origin: What they were trained on, as the file says: "imagenet", "task NAME"; empty where it does not.
     """
 
     leaves: dict[str, np.ndarray]
     digest: str
+    origin: str = ""
 
     @property
     def filters(self) -> tuple[int, ...]:
@@ -62,12 +65,13 @@ def leaf_shapes(filters: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def make_backbone(leaves: dict[str, np.ndarray], source: str) -> Backbone:
+def make_backbone(leaves: dict[str, np.ndarray], source: str, origin: str = "") -> Backbone:
     """Check weights and name them by their digest.
 
     Args:
         leaves: Arrays by name; entries that a ResNet-10 does not have, such as a classifier's, are left out.
         source: Where they come from, for error messages.
+        origin: What they were trained on.
     """
     try:
         shapes = leaf_shapes(_filters(leaves))
@@ -86,7 +90,7 @@ def make_backbone(leaves: dict[str, np.ndarray], source: str) -> Backbone:
         digest.update(f"{name}{shape}".encode())
         digest.update(leaf.tobytes())
         chosen[name] = leaf
-    return Backbone(chosen, digest.hexdigest()[:16])
+    return Backbone(chosen, digest.hexdigest()[:16], origin)
 
 
 def load_backbone(path: str | Path) -> Backbone:
@@ -110,7 +114,7 @@ def load_backbone(path: str | Path) -> Backbone:
 
 def backbone_bytes(backbone: Backbone) -> bytes:
     """Return weights as safetensors."""
-    return safetensors.numpy.save(backbone.leaves)
+    return safetensors.numpy.save(backbone.leaves, {"origin": backbone.origin})
 
 
 @functools.lru_cache(maxsize=2)
@@ -119,14 +123,16 @@ def _load(path: Path, _stamp: int) -> Backbone:
     if path.suffix == ".safetensors":
         try:
             leaves = safetensors.numpy.load(data)
+            with safetensors.safe_open(path, "numpy") as file:
+                origin = (file.metadata() or {}).get("origin", "")
         except SafetensorError as error:
             raise SchemaError(f"{path} cannot be read: {error}") from error
     else:
         try:
-            leaves = _flat(read_arrays(data))
+            leaves, origin = _flat(read_arrays(data)), "imagenet"  # the one pickle that there is
         except SchemaError as error:
             raise SchemaError(f"{path} {error}") from error
-    return make_backbone(leaves, str(path))
+    return make_backbone(leaves, str(path), origin)
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, np.ndarray]:

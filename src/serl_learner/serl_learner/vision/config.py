@@ -7,10 +7,13 @@ import itertools
 from dataclasses import dataclass
 from typing import Any
 
+from serl_core.errors import ConfigError
 from serl_core.parameters import parameter
 from serl_core.specs import ArraySpec, EnvSpec
 from serl_learner.vision.backbone_file import Backbone, load_backbone
 
+GROUPS = 4
+"""Of the ResNet's group normalisation."""
 RESNET_HALVINGS = 5
 """Of an image's sides by the ResNet: its first convolution, its pooling, and every stage but the first."""
 
@@ -69,6 +72,28 @@ class VisionOptions:
             proprio=self.proprio_size,
             backbone="" if backbone is None else backbone.digest,
         )
+
+
+@dataclass(frozen=True)
+class PretrainingConfig:
+    """Settings of a ResNet-10's training on a task's rendered scenes."""
+
+    filters: tuple[int, ...] = parameter(
+        (16, 32, 64, 128),
+        "Filters of the four stages, multiples of 4; ImageNet's has 64 to 512",
+        4,
+        1024,
+        size=4,
+    )
+    scenes: int = parameter(4000, "Scenes to render, each for all cameras", 20, 10_000_000)
+    updates: int = parameter(1500, "Gradient steps in all", 1, 100_000_000)
+    batch_size: int = parameter(32, "Scenes of one gradient step", 1, 65536)
+    learning_rate: float = parameter(2e-3, "Adam step size at its peak; falls to 0 along a cosine", 0.0, 1.0)
+    shift_padding: int = parameter(4, "Random shift of images, up to so many pixels each way; 0: none", 0, 64)
+
+    def __post_init__(self) -> None:
+        if any(filters % GROUPS for filters in self.filters):
+            raise ConfigError(f"filters must be multiples of {GROUPS}, got {self.filters}")
 
 
 def policy_cameras(spec: EnvSpec) -> tuple[ArraySpec, ...]:

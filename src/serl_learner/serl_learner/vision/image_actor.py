@@ -147,11 +147,4 @@ def _latent(params: Params, backbone: resnet10.Leaves | None, images: dict[str, 
 def _seen(backbone: resnet10.Leaves | None, images: dict[str, jax.Array]) -> dict[str, jax.Array]:
     # Cameras share the backbone, so that all of a size go through it as one batch.
     views = {camera: image[None] for camera, image in images.items()}
-    return views if backbone is None else _features(backbone, views)
-
-
-def _features(backbone: resnet10.Leaves, views: dict[str, jax.Array]) -> dict[str, jax.Array]:
-    if len({view.shape for view in views.values()}) > 1:
-        return {camera: resnet10.features(backbone, view) for camera, view in views.items()}
-    together = resnet10.features(backbone, jnp.concatenate(list(views.values())))
-    return {camera: together[i : i + 1] for i, camera in enumerate(views)}
+    return views if backbone is None else resnet10.together(backbone, views)

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 
-GROUPS = 4
+from serl_learner.vision.config import GROUPS
+
 EPSILON = 1e-5
 _MEAN = (0.485, 0.456, 0.406)
 _DEVIATION = (0.229, 0.224, 0.225)
@@ -34,6 +35,14 @@ def features(leaves: Leaves, images: jax.Array) -> jax.Array:
         x = _block(leaves, f"ResNetBlock_{stage}", x, 1 if stage == 0 else 2)
         stage += 1
     return x
+
+
+def together(leaves: Leaves, views: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+    """Return the feature maps of every camera's images (batch, height, width, 3); those of a size go as one batch."""
+    if len({view.shape for view in views.values()}) > 1:
+        return {camera: features(leaves, view) for camera, view in views.items()}
+    parts = jnp.split(features(leaves, jnp.concatenate(list(views.values()))), len(views))
+    return dict(zip(views, parts, strict=True))
 
 
 def _block(leaves: Leaves, name: str, x: jax.Array, stride: int) -> jax.Array:
