@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -59,8 +63,6 @@ def learner() -> Figures:
 
 def loop() -> Figures:
     """Codec and policy: what an observation costs on its way to an action, without the network."""
-    import numpy as np
-
     from serl_core import codec
     from serl_core.specs import ArraySpec, EnvSpec
     from serl_core.types import Observation
@@ -101,6 +103,63 @@ def weights() -> Figures:
     return benchmark_weights()
 
 
+def action() -> Figures:
+    """An action from two 128 x 128 cameras through ResNet-10, by the actor's own process: message in to message out."""
+    figures: Figures = {}
+    for name, filters in BACKBONES.items():
+        seconds = action_round_trips(filters, side=128, count=200)
+        for label, share in (("median", 0.5), ("p99", 0.99)):
+            figures[f"{name}_{label}_ms"] = 1e3 * float(np.quantile(seconds, share))
+    return {**figures, "cores": os.cpu_count()}
+
+
+def action_round_trips(filters: tuple[int, ...], side: int, count: int) -> np.ndarray:
+    """Return how long an actor process takes from observation to action, transport included [s] (count,).
+
+    Args:
+        filters: Of the ResNet's four stages; the weights are random, which costs the same.
+        side: Of the two cameras' pictures [pixels].
+        count: Observations, 20 a second.
+    """
+    from serl_bringup import graph
+    from serl_bringup.action_probe_node import ActionProbe
+    from serl_bringup.nodes_schema import SCHEMAS
+    from serl_bringup.supervisor import Supervisor, choose_domain
+    from serl_bringup.tasks import load_task
+    from serl_core.specs import ArraySpec, EnvSpec
+    from serl_learner import weights
+    from serl_learner.agents.config import RLPDConfig
+    from serl_learner.checkpoint import save_policy
+    from serl_learner.vision.backbone_file import leaf_shapes, make_backbone
+
+    rng = np.random.default_rng(0)
+
+    def random(shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+        return {key: rng.normal(0.0, 0.05, shape).astype(np.float32) for key, shape in shapes.items()}
+
+    cameras = tuple(ArraySpec(key, (side, side, 3), "uint8", "rgb") for key in ("wrist_1", "wrist_2"))
+    keys = ("state", *(camera.name for camera in cameras))
+    spec = EnvSpec("bench", (ArraySpec("state", (36,)),), cameras, 6, "", keys, 0.1, 100)
+    backbone = make_backbone(random(leaf_shapes(filters)), "bench")
+    agent = RLPDConfig(encoder="resnet10")
+    config = agent.actor_config(36, 6, agent.vision_config(spec, backbone))
+    policy = weights.encode(random(config.leaf_shapes()), spec, config, 1, 0.0)
+    choose_domain()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        save_policy(folder, 0, policy, spec, {}, backbone)
+        parameters = folder / "parameters.yaml"
+        task = load_task("pcb_insertion", schemas=SCHEMAS)
+        task.with_values("actor", checkpoint=str(folder)).write(parameters)
+        nodes = (graph.ACTOR,)
+        with ActionProbe(spec) as probe, Supervisor(nodes, parameters, folder / "logs") as supervisor:
+            probe.bring_up(nodes, supervisor.check)
+            return probe.round_trips(count, period=0.05)
+
+
+BACKBONES = {"published": (64, 128, 256, 512), "pretrained": (16, 32, 64, 128)}
+"""Filters of SERL's ResNet-10 and of what `./serl pretrain` makes."""
+
 PARTS: dict[str, Callable[[], Figures]] = {
     "controller": controller,
     "sim": sim,
@@ -108,6 +167,7 @@ PARTS: dict[str, Callable[[], Figures]] = {
     "loop": loop,
     "classifier": classifier,
     "weights": weights,
+    "action": action,
 }
 
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
-"""The `serl` command: run, demos, bc, eval, compare, replay, label, classifier, tasks, doctor, bench."""
+"""The `serl` command: run, demos, pretrain, bc, eval, compare, replay, label, classifier, tasks, doctor, bench."""
 
 from __future__ import annotations
 
@@ -135,6 +135,21 @@ def demos(
         port=port,
     )
     print(bag)
+
+
+@app.command()
+@one_line_errors
+def pretrain(
+    task: str = TaskName,
+    seed: int = Seed,
+    out: Path | None = Out,
+    settings: list[str] = Set,
+) -> None:
+    """Train a ResNet-10 on a task's rendered scenes, for where ImageNet's weights are not at hand."""
+    from serl_bringup.pipeline import run_pretrain
+
+    summary = run_pretrain(task, seed=seed, out=out, settings=settings, console=console)
+    print(json.dumps(summary, indent=2, sort_keys=True))
 
 
 @app.command()
@@ -329,7 +344,7 @@ def doctor() -> None:
 @one_line_errors
 def bench(
     what: list[str] = typer.Argument(
-        None, metavar="[PART]...", help="controller, sim, learner, loop, weights, classifier; default: all."
+        None, metavar="[PART]...", help="controller, sim, learner, loop, weights, classifier, action; default: all."
     ),
     json_file: Path | None = typer.Option(
         None, "--json", metavar="FILE", help="Write the figures as JSON too."

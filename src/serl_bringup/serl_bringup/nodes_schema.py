@@ -14,6 +14,7 @@ from serl_env_node.config import EnvConfig
 from serl_learner.agents.config import AGENTS, BCConfig, DiffusionConfig, RLPDConfig
 from serl_learner.config import LearnerConfig, RecorderConfig
 from serl_learner.training_loop import LoopConfig
+from serl_learner.vision.config import PretrainingConfig
 from serl_reward.assembly import config_classes
 from serl_reward.classifier.config import RewardNodeConfig
 
@@ -47,6 +48,7 @@ SCHEMAS = {
     "learner": _learner_classes,
     "bc": (BCConfig,),
     "diffusion": (DiffusionConfig,),
+    "pretrain": (PretrainingConfig,),
     "reward": _reward_classes,
     "recorder": (RecorderConfig,),
 }

@@ -17,6 +17,7 @@ from serl_bringup.config import RunConfig
 from serl_bringup.nodes_schema import SCHEMAS, schemas_for
 from serl_bringup.page.recording import RecordingDesk
 from serl_bringup.page.server import PageServer
+from serl_bringup.pretraining import pretrain_backbone
 from serl_bringup.progress import Progress
 from serl_bringup.run_folder import RunFolder, versions
 from serl_bringup.statistics import WINDOW, human_seconds, human_share, mean_interval, wilson_interval
@@ -24,6 +25,9 @@ from serl_bringup.supervisor import choose_domain
 from serl_bringup.tasks import Task, load_task
 from serl_core.errors import ConfigError, SerlError
 from serl_core.types import EpisodeSummary
+from serl_env_node.config import EnvConfig
+from serl_learner.vision.backbone_file import load_backbone
+from serl_learner.vision.config import VisionOptions
 
 QUICK = ("run.demos=5", "run.train_minutes=0.75", "run.stop_after_successes=0", "run.eval_episodes=5")
 """What `--quick` sets: every stage, none long enough for a good policy."""
@@ -65,6 +69,7 @@ def run_task(
         try:
             with Progress(console) as progress:
                 demos = _demonstrations(task, folder, config, seed, progress)
+                task, backbone = _with_backbone(task, "learner", folder, seed, progress)
                 trained = folder.finished("train")
                 if trained is None:
                     spent = (folder.finished("train_progress") or {"seconds": 0.0})["seconds"]
@@ -93,6 +98,7 @@ def run_task(
             "train_end": trained["reason"],
             "env_steps": trained["env_steps"],
             "critic_updates": trained["critic_updates"],
+            "backbone": backbone,
             "demos": config.demos,
             "demo_cycle_time_s": _cycle_time(demos),
             "seed": seed,
@@ -140,6 +146,18 @@ def record_demos(
         return folder.demos_bag
 
 
+def run_pretrain(
+    name: str, seed: int, out: Path | None, settings: Sequence[str], console: Console
+) -> dict[str, Any]:
+    """Train a ResNet-10 on a task's rendered scenes; return the summary, which names the file of weights."""
+    task = load_task(name, ["env.obs=image", *settings], SCHEMAS)
+    with RunFolder.create(out, name) as folder:
+        task.write(folder.parameters)
+        with Progress(console) as progress:
+            facts = pretrain_backbone(task, folder.backbone, seed, progress.update)
+        return _write(folder, {**facts, "task": name, "seed": seed, "versions": versions()})
+
+
 def run_bc(
     name: str,
     demos: Path | None,
@@ -169,6 +187,7 @@ def run_bc(
             if demos is None:
                 demos = folder.demos_bag
                 stages.demonstrate(task, folder, demos, config.bc_demos, seed, progress.update)
+            task, backbone = _with_backbone(task, method, folder, seed, progress)
             trained = train_offline(
                 demos,
                 task.parameters["env"]["task"],
@@ -186,6 +205,7 @@ def run_bc(
             "task": name,
             "method": method,
             "demos": trained.demos,
+            "backbone": backbone,
             "demo_cycle_time_s": trained.demo_cycle_time_s,
             "train_seconds": trained.seconds,
             "seed": seed,
@@ -248,6 +268,41 @@ def _demonstrations(
             stages.demonstrate(task, folder, folder.demos_bag, missing, seed + have, progress.update)
         folder.finish("demos", episodes=config.demos)
     return list(read_episodes(folder.demos_bag)) if config.demos else []
+
+
+def _with_backbone(
+    task: Task, node: str, folder: RunFolder, seed: int, progress: Progress
+) -> tuple[Task, dict[str, Any]]:
+    """Give learner and actor the same frozen weights, pre-trained on the task where a ResNet-10 has none.
+
+    Args:
+        task: As it was loaded.
+        node: Whose settings say which encoder: "learner" or "bc".
+        folder: Of the run; weights made here stay there.
+        seed: Of the pre-training.
+        progress: Told about it.
+
+    Returns:
+        The task with the file's name filled in, and what images are read through, for the summary.
+    """
+    options = task.config(node, VisionOptions)
+    if task.config("env", EnvConfig).obs != "image":
+        return task, {"encoder": "none"}
+    if options.encoder != "resnet10":
+        return task, {"encoder": options.encoder}
+    facts: dict[str, Any] = {}
+    path = options.resnet10_weights
+    if not path:
+        path = str(folder.backbone)
+        done = folder.finished("pretrain")
+        if done is None:
+            done = pretrain_backbone(task, folder.backbone, seed, progress.update)
+            folder.finish("pretrain", **done)
+        facts = {"pretrain_seconds": done["seconds"], "median_error_m": done["median_error_m"]}
+    backbone = load_backbone(path)
+    facts |= {"origin": backbone.origin or "unknown", "digest": backbone.digest, "filters": backbone.filters}
+    task = task.with_values(node, resnet10_weights=path).with_values("actor", resnet10_weights=path)
+    return task, {"encoder": options.encoder, **facts}
 
 
 def _write(folder: RunFolder, summary: dict[str, Any]) -> dict[str, Any]:

@@ -139,6 +139,11 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @property
+    def backbone(self) -> Path:
+        """File of the image backbone, where one was trained for the run."""
+        return self.path / "backbone.safetensors"
+
+    @property
     def plots(self) -> Path:
         """Folder of the figures."""
         return self.path / "plots"

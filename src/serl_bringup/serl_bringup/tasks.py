@@ -3,7 +3,8 @@
 
 A task is a folder with `env.yaml` and, where a node's defaults do not do, `<node>.yaml`, each of the form
 `<node>: {ros__parameters: {...}}`. What a node may be told is the union of its config classes' settings.
-`robots/<robot>.yaml` says of any of the nodes what is other on that robot. `controllers.yaml` and
+`observations/<obs>.yaml` says of any of the nodes what is other where `env.obs` is that, and `robots/<robot>.yaml`
+what is other on that robot. `controllers.yaml` and
 `robots/<robot>_controllers.yaml` are the controller manager's, which reads them itself.
 """
 
@@ -124,6 +125,8 @@ def load_task(
 ) -> Task:
     """Read a task, apply overrides, fill in defaults and check everything.
 
+    From the weakest: defaults, the task's own files, that of its observations, that of the robot, overrides.
+
     Args:
         name: Name of a task folder.
         overrides: "node.parameter=value" or "parameter=value"; the later wins.
@@ -142,6 +145,12 @@ def load_task(
             robots = ", ".join(list_robots(name)) or "none"
             raise ConfigError(f"task {name!r}: {_shown(path)} is missing; robots of this task: {robots}")
         layers.append((path, _read(path)))
+    settings = [_Override.parse(text) for text in overrides]
+    said = [values["env"] for _, values in layers if "env" in values]
+    said += [{s.name: s.value} for s in settings if s.node in ("", "env")]
+    path = folder / "observations" / f"{next((e['obs'] for e in reversed(said) if 'obs' in e), '')}.yaml"
+    if path.is_file():
+        layers.insert(len(paths), (path, _read(path)))
     given: dict[str, dict[str, Any]] = {}
     origin: dict[tuple[str, str], Path] = {}
     for path, nodes in layers:
@@ -150,7 +159,6 @@ def load_task(
                 raise ConfigError(f"{_shown(path)}: no node {node!r}{suggest(node, schemas)}")
             given.setdefault(node, {}).update(values)
             origin.update({(node, parameter): path for parameter in values})
-    settings = [_Override.parse(text) for text in overrides]
     classes = {}
     for node, schema in schemas.items():
         asked = {s.name: s.value for s in settings if s.node in ("", node)}

@@ -125,6 +125,30 @@ def test_tasks_are_found_in_a_ros_prefix(here, monkeypatch):
     assert load_task("far", schemas=SCHEMAS).name == "far"
 
 
+@pytest.mark.parametrize(
+    ("overrides", "steps"),
+    [((), 9), (["obs=image"], 5), (["env.obs=image", "max_steps=6"], 6), (["obs=state"], 9)],
+)
+def test_a_task_may_say_what_is_other_with_images(here, overrides, steps):
+    folder = write(here, "eye", env="env: {ros__parameters: {max_steps: 9, rate_hz: 20}}")
+    (folder / "observations").mkdir()
+    (folder / "observations" / "image.yaml").write_text(
+        "env: {ros__parameters: {max_steps: 5}}\nactor: {ros__parameters: {seed: 4}}"
+    )
+    task = load_task("eye", overrides, SCHEMAS)
+    assert task.parameters["env"]["max_steps"] == steps and task.parameters["env"]["rate_hz"] == 20.0
+    assert task.parameters["actor"]["seed"] == (4 if steps < 9 else 0)
+
+
+def test_a_robot_has_the_word_after_the_observations(here):
+    folder = write(here, "eye", env="env: {ros__parameters: {obs: image}}")
+    for layer, steps in (("observations/image", 5), ("robots/hand", 7)):
+        (folder / layer).parent.mkdir()
+        (folder / f"{layer}.yaml").write_text(f"env: {{ros__parameters: {{max_steps: {steps}}}}}")
+    assert load_task("eye", (), SCHEMAS).parameters["env"]["max_steps"] == 5
+    assert load_task("eye", (), SCHEMAS, robot="hand").parameters["env"]["max_steps"] == 7
+
+
 def test_overrides_by_bare_and_full_name(here):
     task = load_task("lamp", ["max_steps=5", "env.seed=3", "box_low=[-1, -1, 0]", "max_steps=6"], SCHEMAS)
     env = task.config("env", EnvConfig)
