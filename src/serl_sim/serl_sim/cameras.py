@@ -22,6 +22,8 @@ _NO_GL = (
     "no off-screen OpenGL library was found to render the cameras: install libegl1 or libosmesa6 "
     "(Debian: apt install libegl1), or train on state with obs=state"
 )
+WHOLE_PIXELS = 480
+"""Width and height of the whole picture that crops are measured in."""
 _PLAIN = (
     mujoco.mjtRndFlag.mjRND_SHADOW,
     mujoco.mjtRndFlag.mjRND_REFLECTION,
@@ -85,14 +87,23 @@ class WristCameras:
         model: What is looked at.
         keys: Which cameras, in the order of the images.
         height, width: Of an image [pixels].
+        crops: (left, top, width, height) for each camera, of a whole picture of `WHOLE_PIXELS` squared, flat; only
+            that part is drawn, at the image's resolution. Empty: all of it.
 
     Raises:
         SerlError: if there is no off-screen OpenGL, or no camera of that name.
+        ConfigError: if a crop does not lie in the picture.
     """
 
     def __init__(
-        self, model: mujoco.MjModel, keys: Sequence[str], height: int = 128, width: int = 128
+        self,
+        model: mujoco.MjModel,
+        keys: Sequence[str],
+        height: int = 128,
+        width: int = 128,
+        crops: Sequence[int] = (),
     ) -> None:
+        parts = _parts(keys, crops)
         present = [model.camera(number).name for number in range(model.ncam)]
         unknown = [key for key in keys if key not in present]
         if unknown:
@@ -114,6 +125,7 @@ class WristCameras:
         # PyOpenGL cannot free anything once the interpreter shuts down, so it is done before, at the latest.
         self._release = weakref.finalize(self, _release, self._gl, self._context)
         self._rectangle = mujoco.MjrRect(0, 0, width, height)
+        self._viewports = {key: _viewport(part, height, width) for key, part in parts.items()}
         self._pixels = np.empty((height, width, 3), dtype=np.uint8)
         self._views: dict[str, mujoco.MjvCamera] = {}
         for key in keys:
@@ -140,7 +152,7 @@ class WristCameras:
                 mujoco.mjtCatBit.mjCAT_ALL.value,
                 self._shapes,
             )
-            mujoco.mjr_render(self._rectangle, self._shapes, self._context)
+            mujoco.mjr_render(self._viewports[key], self._shapes, self._context)
             mujoco.mjr_readPixels(self._pixels, None, self._rectangle, self._context)
             images[key] = np.ascontiguousarray(self._pixels[::-1])
         return images
@@ -164,6 +176,33 @@ def off_screen_backend() -> str:
     if any(_load(name) for name in ("libOSMesa.so.8", "libOSMesa.so.6", "libOSMesa.so")):
         return "osmesa"
     raise SerlError(_NO_GL)
+
+
+def _parts(keys: Sequence[str], crops: Sequence[int]) -> dict[str, tuple[int, ...]]:
+    if not crops:
+        return dict.fromkeys(keys, (0, 0, WHOLE_PIXELS, WHOLE_PIXELS))
+    if len(crops) != 4 * len(keys):
+        raise ConfigError(
+            f"crops must have 4 numbers (left, top, width, height) for each of {len(keys)} cameras, got {len(crops)}"
+        )
+    parts = {key: tuple(crops[4 * i : 4 * i + 4]) for i, key in enumerate(keys)}
+    for key, (left, top, across, down) in parts.items():
+        inside = left + across <= WHOLE_PIXELS and top + down <= WHOLE_PIXELS
+        if min(left, top) < 0 or min(across, down) < 1 or not inside:
+            raise ConfigError(
+                f"camera {key}: crop {parts[key]} does not lie in a picture of {WHOLE_PIXELS} x {WHOLE_PIXELS}"
+            )
+    return parts
+
+
+def _viewport(part: tuple[int, ...], height: int, width: int) -> mujoco.MjrRect:
+    """Return where the whole picture has to be drawn for a part of it to fill the image; from its bottom left."""
+    left, top, across, down = part
+    x, y = width / across, height / down
+    bottom = WHOLE_PIXELS - top - down
+    return mujoco.MjrRect(
+        *(round(pixels) for pixels in (-left * x, -bottom * y, WHOLE_PIXELS * x, WHOLE_PIXELS * y))
+    )
 
 
 def _off_screen_context(width: int, height: int) -> Any:

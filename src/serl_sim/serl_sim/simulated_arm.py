@@ -32,6 +32,8 @@ class SimulatedArmConfig:
     gains: str = parameter("compliant", "gain set of the impedance law (papers' COMPLIANCE and PRECISION)",
                            choices=("compliant", "precise"))  # fmt: skip
     image_size: int = parameter(128, "width and height of the cameras' pictures [pixels]", 16, 480)
+    crops: tuple[int, ...] = parameter((), "left, top, width, height for each camera, of a whole picture of 480 x 480"
+                                       " pixels; empty: all of it", 0, 480)  # fmt: skip
 
 
 class SimulatedArm:
@@ -50,7 +52,7 @@ class SimulatedArm:
         self.goal = Pose.from_arrays(self.scene.goal_position, self.scene.goal_quaternion_xyzw)
         self.cameras = tuple(self.scene.cameras)
         self._scratch = mujoco.MjData(self.scene.model)
-        self._image_size = config.image_size
+        self._image_size, self._crops = config.image_size, config.crops
         self._renderer: Any = None
         self._elapsed = 0.0
         self.restart(0)
@@ -113,7 +115,8 @@ class SimulatedArm:
         if self._renderer is None:
             from serl_sim.cameras import WristCameras  # needs off-screen GL, which state observations do not
 
-            self._renderer = WristCameras(self.scene.model, self.cameras, self._image_size, self._image_size)
+            side = self._image_size
+            self._renderer = WristCameras(self.scene.model, self.cameras, side, side, self._crops)
         return self._renderer.render(qpos)
 
     def trace(self) -> dict[str, np.ndarray]:

@@ -41,6 +41,32 @@ def test_images_follow_the_arm(wrist_cameras, host, scene):
         assert (before[name] != after[name]).mean() > 0.05
 
 
+def test_a_crop_is_that_part_of_the_whole_picture(wrist_cameras, scene):
+    whole = wrist_cameras.render(scene.q_home)
+    cropped = cameras.WristCameras(
+        scene.model, scene.cameras, 64, 32, crops=(120, 180, 120, 240, 30, 150, 120, 240)
+    )
+    images = cropped.render(scene.q_home)
+    cropped.close()
+    # 240 of 480 pixels down are 64 of 128, 120 across 32.
+    for key, left, top in (("wrist_1", 32, 48), ("wrist_2", 8, 40)):
+        same = images[key] == whole[key][top : top + 64, left : left + 32]
+        assert same.all(-1).mean() > 0.99, "but for a pixel on an edge"
+
+
+@pytest.mark.parametrize(
+    ("crops", "told"),
+    [
+        ((0, 0, 480), "4 numbers"),
+        ((0, 0, 480, 480, 300, 0, 200, 200), "wrist_2: crop"),
+        ((0,) * 8, "wrist_1"),
+    ],
+)
+def test_a_crop_outside_of_the_picture_is_named(scene, crops, told):
+    with pytest.raises(ConfigError, match=told):
+        cameras.WristCameras(scene.model, scene.cameras, crops=crops)
+
+
 def test_unknown_camera_is_named(scene):
     with pytest.raises(SerlError, match="no camera 'head', only wrist_1, wrist_2"):
         cameras.WristCameras(scene.model, ["head"])
