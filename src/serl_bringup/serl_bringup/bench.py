@@ -20,6 +20,9 @@ from serl_bringup import peers
 
 Figures = dict[str, Any]
 
+BACKBONES = {"published": (64, 128, 256, 512), "pretrained": (16, 32, 64, 128)}
+"""Filters of SERL's ResNet-10 and of what `./serl pretrain` makes."""
+
 
 def controller() -> Figures:
     """One update of the impedance law."""
@@ -156,9 +159,6 @@ def action_round_trips(filters: tuple[int, ...], side: int, count: int) -> np.nd
             probe.bring_up(nodes, supervisor.check)
             return probe.round_trips(count, period=0.05)
 
-
-BACKBONES = {"published": (64, 128, 256, 512), "pretrained": (16, 32, 64, 128)}
-"""Filters of SERL's ResNet-10 and of what `./serl pretrain` makes."""
 
 PARTS: dict[str, Callable[[], Figures]] = {
     "controller": controller,

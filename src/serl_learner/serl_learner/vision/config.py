@@ -86,7 +86,7 @@ class PretrainingConfig:
         size=4,
     )
     scenes: int = parameter(4000, "Scenes to render, each for all cameras", 20, 10_000_000)
-    updates: int = parameter(1500, "Gradient steps in all", 1, 100_000_000)
+    updates: int = parameter(1000, "Gradient steps in all", 1, 100_000_000)
     batch_size: int = parameter(32, "Scenes of one gradient step", 1, 65536)
     learning_rate: float = parameter(2e-3, "Adam step size at its peak; falls to 0 along a cosine", 0.0, 1.0)
     shift_padding: int = parameter(4, "Random shift of images, up to so many pixels each way; 0: none", 0, 64)
