@@ -277,7 +277,7 @@ def _with_backbone(
 
     Args:
         task: As it was loaded.
-        node: Whose settings say which encoder: "learner" or "bc".
+        node: Whose settings say which encoder: "learner", "bc" or "diffusion".
         folder: Of the run; weights made here stay there.
         seed: Of the pre-training.
         progress: Told about it.
