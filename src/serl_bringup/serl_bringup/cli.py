@@ -344,7 +344,9 @@ def doctor() -> None:
 @one_line_errors
 def bench(
     what: list[str] = typer.Argument(
-        None, metavar="[PART]...", help="controller, sim, learner, loop, weights, classifier, action; default: all."
+        None,
+        metavar="[PART]...",
+        help="controller, sim, learner, loop, weights, classifier, action; default: all.",
     ),
     json_file: Path | None = typer.Option(
         None, "--json", metavar="FILE", help="Write the figures as JSON too."

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from serl_bringup.nodes_schema import SCHEMAS
@@ -22,10 +23,8 @@ def label_by_hand(bag: Path, port: int, note: Callable[[str], None]) -> str:
     desk = LabellingDesk(bag, note)
     with PageServer(desk, port) as server:
         note(f"open {server.address} in a browser; Ctrl-C here when done")
-        try:
+        with suppress(KeyboardInterrupt):
             signal.pause()
-        except KeyboardInterrupt:
-            pass
     return f"{labels_path(bag)}: {desk.summary()}"
 
 

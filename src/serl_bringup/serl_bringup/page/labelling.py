@@ -27,7 +27,7 @@ class FrameStore:
     """Images of a bag, kept in a nameless file so that a long recording does not fill the memory."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile(prefix="serl-frames-")
+        self._file = tempfile.TemporaryFile(prefix="serl-frames-")  # noqa: SIM115 it lives as long as this
         self._places: dict[tuple[FrameKey, str], tuple[int, tuple[int, ...]]] = {}
         self._end = 0
 
@@ -122,7 +122,7 @@ class LabellingDesk:
         return None if pixels is None else png(pixels)
 
     def click(self, what: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Mark steps "first" to "last" of an episode, or without them the episode, as "success", "failure" or "none"."""
+        """Mark steps "first" to "last" of an episode, or without them the episode; see VERDICTS."""
         try:
             episode = (str(what["env"]), int(what["episode"]))
             verdict = VERDICTS[what["verdict"]]
