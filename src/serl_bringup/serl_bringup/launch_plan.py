@@ -111,6 +111,8 @@ def make_plan(
             nodes = (*graph.TRAIN[:-1], *OPERATORS[operator], graph.ENV)
             loaded = stage_parameters.for_training(loaded, folder.path, bag, seed, pace=False)
             loaded = loaded.with_values("env", operator=operator != "none")
+            if operator == "scripted":
+                loaded = stage_parameters.with_interventions(loaded, seed)
         elif stage == "demos":
             nodes = (graph.RECORDER, *OPERATORS[operator], graph.ENV)
             loaded = stage_parameters.for_demonstrations(loaded, folder.fresh_bag("demos"), episodes, seed)

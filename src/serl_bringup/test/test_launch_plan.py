@@ -107,6 +107,11 @@ def test_a_stage_sets_what_it_sets_under_the_command_line_too(plan: Any) -> None
     assert demos.env["seed"] != evaluation.env["seed"] != 0
 
 
+def test_an_operator_corrects_in_training_and_does_everything_in_demonstrations(plan: Any) -> None:
+    assert plan(operator="scripted").task.parameters["operator"]["style"] == "corrective"
+    assert plan(stage="demos", operator="scripted").task.parameters["operator"]["style"] == "always"
+
+
 def test_a_run_is_taken_up_again(plan: Any, tmp_path: Path) -> None:
     plan().folder.close()
     again = plan(out="", resume=str(tmp_path / "run0"))

@@ -343,14 +343,18 @@ def to_episode(summary: types.EpisodeSummary) -> wire.EpisodeSummary:
 
 
 def from_episode(message: Any) -> types.EpisodeSummary:
-    """Read a finished episode; SchemaError if its ground truth is not one of the three."""
+    """Read a finished episode; SchemaError if its ground truth is not one of the three.
+
+    Bags from before there was a ground truth have none.
+    """
     own = ("stamp", "ground_truth")
     names = [name for name in types.EpisodeSummary.__dataclass_fields__ if name not in own]
-    if not 0 <= message.ground_truth < len(_GROUND_TRUTHS):
-        raise SchemaError(f"episode ground_truth {message.ground_truth} is not one of 0, 1, 2")
+    truth = getattr(message, "ground_truth", 0)
+    if not 0 <= truth < len(_GROUND_TRUTHS):
+        raise SchemaError(f"episode ground_truth {truth} is not one of 0, 1, 2")
     return types.EpisodeSummary(
         stamp=from_time(message.header.stamp),
-        ground_truth=_GROUND_TRUTHS[message.ground_truth],
+        ground_truth=_GROUND_TRUTHS[truth],
         **{name: getattr(message, name) for name in names},
     )
 

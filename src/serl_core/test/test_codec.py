@@ -2,6 +2,7 @@
 """What goes through a message comes back the same, and what does not fit is refused by name."""
 
 import dataclasses
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -131,6 +132,14 @@ def test_episode_summary(truth: bool | None) -> None:
         end_reason="success", ground_truth=truth,
     )  # fmt: skip
     assert_same(summary, codec.from_episode(over_the_wire(codec.to_episode(summary))))
+
+
+def test_an_episode_from_before_there_was_a_ground_truth_can_be_read() -> None:
+    message = codec.to_episode(EpisodeSummary("t", "e", 3, 9.5, 20, 1.5, True, 2.0, 4, 1, 2, 13.25, 600, "", True))
+    fields = {name: getattr(message, name) for name in message.get_fields_and_field_types()}
+    del fields["ground_truth"]
+    episode = codec.from_episode(SimpleNamespace(**fields))
+    assert episode.ground_truth is None and episode.achieved and episode.human_steps == 4
 
 
 def test_learner_status_with_figures_not_known_yet() -> None:
