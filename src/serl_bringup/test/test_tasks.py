@@ -216,7 +216,7 @@ def test_what_is_written_is_what_rcl_reads_under_any_namespace(here):
 
 def test_unknown_task_names_the_closest(here):
     message = error("pcb_insertoin")
-    assert "unknown task 'pcb_insertoin' (did you mean pcb_insertion?)" in message and "lamp" in message
+    assert "unknown task 'pcb_insertoin' (did you mean pcb_insertion" in message and "lamp" in message
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../tasks/lamp", "/etc"])
