@@ -135,7 +135,9 @@ def test_episode_summary(truth: bool | None) -> None:
 
 
 def test_an_episode_from_before_there_was_a_ground_truth_can_be_read() -> None:
-    message = codec.to_episode(EpisodeSummary("t", "e", 3, 9.5, 20, 1.5, True, 2.0, 4, 1, 2, 13.25, 600, "", True))
+    message = codec.to_episode(
+        EpisodeSummary("t", "e", 3, 9.5, 20, 1.5, True, 2.0, 4, 1, 2, 13.25, 600, "", True)
+    )
     fields = {name: getattr(message, name) for name in message.get_fields_and_field_types()}
     del fields["ground_truth"]
     episode = codec.from_episode(SimpleNamespace(**fields))
