@@ -41,6 +41,24 @@ function follow(show, milliseconds) {
   look();
 }
 
+function showCameras(names, sourceOf) {
+  const cameras = byId("cameras");
+  if (cameras.dataset.names !== names.join()) {
+    cameras.dataset.names = names.join();
+    cameras.replaceChildren(...names.map((name) => {
+      const figure = document.createElement("figure");
+      const caption = document.createElement("figcaption");
+      caption.textContent = name;
+      figure.append(document.createElement("img"), caption);
+      return figure;
+    }));
+  }
+  names.forEach((name, i) => {
+    const image = cameras.children[i].firstElementChild;
+    if (image.getAttribute("src") !== sourceOf(name)) image.src = sourceOf(name);
+  });
+}
+
 function fill(bar, share) {
   bar.firstElementChild.style.width = `${Math.min(100, Math.round(100 * share))}%`;
 }

@@ -38,22 +38,9 @@ function drawFrame() {
   const here = episode();
   const label = here.labels[at];
   const [first, last] = span();
-  const cameras = byId("cameras");
-  if (cameras.children.length !== state.cameras.length) {
-    cameras.replaceChildren(...state.cameras.map((camera) => {
-      const figure = document.createElement("figure");
-      const caption = document.createElement("figcaption");
-      caption.textContent = camera;
-      figure.append(document.createElement("img"), caption);
-      return figure;
-    }));
-  }
-  cameras.className = `cameras ${word(label)}`;
-  state.cameras.forEach((camera, i) => {
-    const source = `/picture/${encodeURIComponent(here.env)}/${here.episode}/${here.steps[at]}/${encodeURIComponent(camera)}`;
-    const image = cameras.children[i].firstElementChild;
-    if (image.getAttribute("src") !== source) image.src = source;
-  });
+  byId("cameras").className = `cameras ${word(label)}`;
+  const frame = `/picture/${encodeURIComponent(here.env)}/${here.episode}/${here.steps[at]}`;
+  showCameras(state.cameras, (camera) => `${frame}/${encodeURIComponent(camera)}`);
   byId("where").textContent = `Episode ${here.episode}, frame ${at + 1} of ${here.steps.length}`;
   byId("mark").textContent = first === last ? word(label) || "no label" : `${last - first + 1} frames chosen`;
   byId("strip").replaceChildren(...here.labels.map((each, place) => {

@@ -1,27 +1,6 @@
 // Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
 "use strict";
 
-let shown = "";
-
-function drawCameras(state) {
-  const cameras = byId("cameras");
-  if (shown !== state.cameras.join()) {
-    shown = state.cameras.join();
-    cameras.replaceChildren(...state.cameras.map((camera) => {
-      const figure = document.createElement("figure");
-      const caption = document.createElement("figcaption");
-      caption.textContent = camera;
-      figure.append(document.createElement("img"), caption);
-      return figure;
-    }));
-  }
-  state.cameras.forEach((camera, i) => {
-    const source = `/picture/${encodeURIComponent(camera)}?${state.episode}.${state.step}`;
-    const image = cameras.children[i].firstElementChild;
-    if (image.getAttribute("src") !== source) image.src = source;
-  });
-}
-
 function row(each) {
   const line = document.createElement("tr");
   const kept = each.label === null ? each.success : each.label;
@@ -47,7 +26,7 @@ function draw(state) {
   fill(byId("progress"), state.kept / Math.max(1, state.wanted));
   for (const kind of ["success", "failure"]) byId(`n-${kind}`).textContent = state.marked[kind];
   if (state.episode !== null) byId("now").textContent = `Episode ${state.episode}, step ${state.step}`;
-  drawCameras(state);
+  showCameras(state.cameras, (camera) => `/picture/${encodeURIComponent(camera)}?${state.episode}.${state.step}`);
   const rows = state.episodes.slice().reverse().map(row);
   const old = byId("episodes").innerHTML;
   const body = document.createElement("tbody");
