@@ -110,9 +110,10 @@ def make_plan(
             bag = _existing(demos, "demos")
             nodes = (*graph.TRAIN[:-1], *OPERATORS[operator], graph.ENV)
             loaded = stage_parameters.for_training(loaded, folder.path, bag, seed, pace=False)
-            loaded = loaded.with_values("env", operator=operator != "none")
             if operator == "scripted":
                 loaded = stage_parameters.with_interventions(loaded, seed)
+            else:
+                loaded = loaded.with_values("env", operator=operator == "person")
         elif stage == "demos":
             nodes = (graph.RECORDER, *OPERATORS[operator], graph.ENV)
             loaded = stage_parameters.for_demonstrations(loaded, folder.fresh_bag("demos"), episodes, seed)

@@ -52,7 +52,7 @@ class LifecycleManager(Node):
         self.create_timer(1.0, self._publish)
 
     def run(self) -> str:
-        """Work until told to stop, until the work is done, or until a node is lost; return why, "" but for the last."""
+        """Work until told to stop, until the work is done, or until a node is lost; return why it was lost, or ""."""
         try:
             self._lifecycle.bring_up(self._names, self._check, self._config.bring_up_timeout_s)
             self._phase = "active"
