@@ -131,7 +131,7 @@ class Critic:
         self._config = from_mapping(AGENTS[method], settings, str(folder))
         template = agent_of(self._config).init(self._config, loaded.spec, seed=0)
         state, _ = learner_checkpoint.restore(folder, template, self._config, loaded.spec)
-        self._ensemble = networks.members(state.critic)
+        self._critic = state.critic
 
     def values(self, vector: np.ndarray, action: np.ndarray, seed: int = 0) -> ActionValues:
         """Evaluate actions, mean over the ensemble.
@@ -145,7 +145,7 @@ class Critic:
         q, variance = [], []
         for i, key in enumerate(keys):
             part = slice(i * _STATES_PER_CALL, (i + 1) * _STATES_PER_CALL)
-            of_part = _values(self._config.activation, self._ensemble, vector[part], action[part], key)
+            of_part = _values(self._config.activation, self._critic, vector[part], action[part], key)
             q.append(np.asarray(of_part[0]))
             variance.append(np.asarray(of_part[1]))
         return ActionValues(np.concatenate(q), np.concatenate(variance))
@@ -153,13 +153,13 @@ class Critic:
 
 @partial(jax.jit, static_argnums=0)
 def _values(
-    activation: str, ensemble: list[Params], vector: jax.Array, action: jax.Array, key: jax.Array
+    activation: str, critic: Params, vector: jax.Array, action: jax.Array, key: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     noise = jax.random.uniform(key, (NOISE_SAMPLES, *action.shape), minval=-NOISE, maxval=NOISE)
     moved = jnp.clip(action[None] + noise, -1.0, 1.0).reshape(-1, action.shape[-1])
     states = jnp.tile(vector, (NOISE_SAMPLES, 1))
-    q = jnp.mean(networks.critics(ensemble, vector, action, activation), 0)
-    around = jnp.mean(networks.critics(ensemble, states, moved, activation), 0)
+    q = jnp.mean(networks.critics(critic, vector, action, activation), 0)
+    around = jnp.mean(networks.critics(critic, states, moved, activation), 0)
     return q, jnp.var(around.reshape(NOISE_SAMPLES, -1), axis=0)
 
 

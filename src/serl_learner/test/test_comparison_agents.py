@@ -192,7 +192,7 @@ def test_the_critics_value_base_and_residual_together():
     executed = np.clip(network.base_mean(batch["next_state"]) + 0.7 * np.asarray(drawn), -1, 1)
     assert np.abs(executed).max() == 1.0, "the bound is not reached"
     values = networks.critics(
-        networks.members(state.target_critic), batch["next_state"], executed, config.activation
+        state.target_critic, batch["next_state"], executed, config.activation
     )
     expected = batch["reward"] + config.discount * batch["discount"] * np.min(values, 0)
     np.testing.assert_allclose(target, expected, rtol=1e-5, atol=1e-6)
@@ -214,7 +214,7 @@ def test_the_more_valuable_action_counts_in_the_target():
     )
 
     network = ActorNetwork(config.actor_config(3, 2), ibrl.actor_leaves(state))
-    ensemble = networks.members(state.target_critic)
+    ensemble = state.target_critic
     base = network.base_mean(batch["next_state"])
     of_base = np.min(networks.critics(ensemble, batch["next_state"], base, config.activation), 0)
     rival = batch["reward"] + config.discount * batch["discount"] * of_base
@@ -237,7 +237,7 @@ def test_the_policy_picks_what_its_critics_value_most():
         plain, {n: leaf for n, leaf in leaves.items() if "base" not in n and "critic" not in n}
     )
     proposals = np.stack([own.mean(STATES), policy.base_mean(STATES)])
-    ensemble = networks.members(state.critic)[:2]
+    ensemble = jax.tree.map(lambda leaf: leaf[:2], state.critic)
     values = np.stack(
         [np.min(networks.critics(ensemble, STATES, a, config.activation), 0) for a in proposals]
     )

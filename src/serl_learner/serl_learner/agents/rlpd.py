@@ -182,8 +182,8 @@ def _critic_state(batch: Batch, prefix: str = "") -> jax.Array:
     return jnp.concatenate([state, batch[prefix + "privileged"]], -1) if "privileged" in batch else state
 
 
-def _ensemble(config: RLPDConfig, params: Params) -> list[Params]:
-    return [networks.lowered(member, config.precision) for member in networks.members(params)]
+def _ensemble(config: RLPDConfig, params: Params) -> Params:
+    return jax.vmap(partial(networks.lowered, precision=config.precision))(params)
 
 
 def guarded(
@@ -262,17 +262,19 @@ def critic_update(
 
     lowered = partial(networks.lowered, precision=config.precision)
 
-    def loss(trained: tuple[list[Params], Params]) -> tuple[jax.Array, jax.Array]:
-        ensemble, encoder = ([lowered(member) for member in trained[0]], lowered(trained[1]))
-        latent = vision.encode(encoder, batch)
-        values = networks.critics(ensemble, _critic_state(batch), batch["action"], config.activation, latent)
+    def loss(trained: tuple[Params, Params]) -> tuple[jax.Array, jax.Array]:
+        critic, encoder = trained
+        latent = vision.encode(lowered(encoder), batch)
+        values = networks.critics(
+            _ensemble(config, critic), _critic_state(batch), batch["action"], config.activation, latent
+        )
         return jnp.mean((values - jnp.broadcast_to(target, values.shape)) ** 2), values
 
     gradient_of = jax.value_and_grad(loss, has_aux=True)
-    (loss_value, values), gradients = gradient_of((networks.members(state.critic), state.encoder))
+    (loss_value, values), gradients = gradient_of((state.critic, state.encoder))
     (critic, encoder), critic_opt, finite = guarded(
         _optimizer(config.critic_lr, config),
-        (networks.stack(gradients[0]), gradients[1]),
+        gradients,
         (state.critic, state.encoder),
         state.critic_opt,
         _step_scale(config, state),
