@@ -22,6 +22,7 @@ serl: teach a robot arm contact-rich manipulation by reinforcement learning, on 
   ./serl compare TASK        methods over seeds: a table and a plot; given again, it goes on
   ./serl analyze RUN         where the policy was, critical states, Q, and the policy over time
   ./serl replay BAG          rebuild a replay buffer from a bag and say what is in it
+  ./serl new-task NAME       a task of your own in tasks/NAME/: parameters, scene, expert and test
   ./serl doctor              what was found on this machine and what is missing
   ./serl bench               the project's figures, measured here
   ./serl COMMAND --help      the options of one command

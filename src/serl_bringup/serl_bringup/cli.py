@@ -1,5 +1,5 @@
 # Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
-"""The `serl` command: run, demos, pretrain, bc, eval, compare, replay, label, classifier, tasks, doctor, bench."""
+"""The `serl` command: what each subcommand takes, and its errors in one line."""
 
 from __future__ import annotations
 
@@ -326,6 +326,31 @@ def tasks() -> None:
     names = list_tasks()
     for name in names:
         print(f"{name:{max(map(len, names))}}  {describe_task(name)}".rstrip())
+
+
+@app.command(name="new-task")
+@one_line_errors
+def new_task(
+    name: str = typer.Argument(..., metavar="NAME", help="Of the task, in snake_case, e.g. my_plug."),
+    into: Path = typer.Option(
+        Path("tasks"),
+        metavar="DIR",
+        help="Folder of tasks to write DIR/NAME to. Only ./tasks is searched without SERL_TASK_PATH=DIR.",
+    ),
+    force: bool = typer.Option(False, "--force", help="Write over the skeleton's files in DIR/NAME."),
+) -> None:
+    """Write a task of your own that runs as it is: parameters, MuJoCo scene, scripted expert, test, README.
+
+    Every command finds the tasks in ./tasks of the working directory. What to change is in the new task's README.
+    """
+    from serl_bringup.new_task import write_task
+
+    for path in write_task(name, into, force):
+        print(path)
+    where = (
+        "" if into.resolve() == Path("tasks").resolve() else f"export SERL_TASK_PATH='{into.absolute()}'; "
+    )
+    console.print(f"next: {where}./serl test {into / name}; ./serl run {name} --quick", soft_wrap=True)
 
 
 @app.command()

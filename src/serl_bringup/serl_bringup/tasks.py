@@ -6,6 +6,7 @@ A task is a folder with `env.yaml` and, where a node's defaults do not do, `<nod
 `observations/<obs>.yaml` says of any of the nodes what is other where `env.obs` is that, and `robots/<robot>.yaml`
 what is other on that robot. `controllers.yaml` and
 `robots/<robot>_controllers.yaml` are the controller manager's, which reads them itself.
+Parameters may name Python modules of the folder, such as the task's scene: every process of a run finds them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,9 @@ from serl_core.errors import ConfigError, suggest
 from serl_core.parameters import descriptors, from_mapping
 
 T = TypeVar("T")
+
+TASK_PATH = "SERL_TASK_PATH"
+"""Environment variable: folders of tasks beside ./tasks, separated by colons."""
 
 CONTROLLERS = "controllers"
 """Files of this name, or ending so, are the controller manager's."""
@@ -79,11 +84,21 @@ class Task:
 
 
 def task_folders() -> list[Path]:
-    """Return the folders searched, the nearest first: ./tasks, the ROS prefixes, this package's own."""
-    prefixes = [Path(p) for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
-    here = Path(__file__).resolve()
-    installed = [prefix / "share" / "serl_bringup" / "tasks" for prefix in [*prefixes, *here.parents]]
-    return [folder for folder in [Path("tasks"), *installed, here.parents[1] / "tasks"] if folder.is_dir()]
+    """Return the folders searched: the user's (./tasks, SERL_TASK_PATH), the ROS prefixes, this package's own."""
+    return [*_user_folders(), *_shipped_folders()]
+
+
+def task_places(name: str) -> list[Path]:
+    """Return the folders that a task of this name is in; none, or one unless the name is ambiguous.
+
+    Among the shipped ones the nearest stands for all: a workspace overlays what is installed below it.
+    """
+    # Compared with the listing, so that "..", "" or a path never leaves the folder of tasks.
+    users, shipped = (
+        [folder / name for folder in folders if name in (e.name for e in folder.iterdir() if e.is_dir())]
+        for folders in (_user_folders(), _shipped_folders())
+    )
+    return users + shipped[:1]
 
 
 def list_tasks() -> list[str]:
@@ -125,7 +140,8 @@ def load_task(
 ) -> Task:
     """Read a task, apply overrides, fill in defaults and check everything.
 
-    From the weakest: defaults, the task's own files, that of its observations, that of the robot, overrides.
+    From the weakest: defaults, the task's own files, that of its observations, that of the robot, overrides. Modules in
+    the task's folder can be imported from here on, by this process and by those that it starts.
 
     Args:
         name: Name of a task folder.
@@ -137,6 +153,8 @@ def load_task(
         ConfigError: one line naming the file or override at fault.
     """
     folder = _find(name)
+    if any(folder.glob("*.py")):
+        _let_import_from(folder)
     paths = [path for path in sorted(folder.glob("*.yaml")) if path.stem != CONTROLLERS]
     layers = [(path, _read(path, path.stem)) for path in paths]
     if robot:
@@ -224,17 +242,49 @@ class _Override:
         return nodes[0]
 
 
+def _user_folders() -> list[Path]:
+    named = os.environ.get(TASK_PATH, "").split(os.pathsep)
+    # In a checkout ./tasks may be the package's own.
+    taken = {folder.resolve() for folder in _shipped_folders()}
+    folders = {folder.resolve(): folder for folder in [*(Path(p) for p in named if p), Path("tasks")]}
+    return [folder for place, folder in folders.items() if folder.is_dir() and place not in taken]
+
+
+def _shipped_folders() -> list[Path]:
+    prefixes = [Path(p) for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
+    here = Path(__file__).resolve()
+    installed = [prefix / "share" / "serl_bringup" / "tasks" for prefix in [*prefixes, *here.parents]]
+    return [folder for folder in [*installed, here.parents[1] / "tasks"] if folder.is_dir()]
+
+
 def _find(name: str) -> Path:
-    for folder in task_folders():
-        # Compared with the listing, so that "..", "" or a path never leaves the folder of tasks.
-        if name in (entry.name for entry in folder.iterdir() if entry.is_dir()):
-            if not (folder / name / "env.yaml").is_file():
-                raise ConfigError(f"task {name!r}: {_shown(folder / name)} has no env.yaml")
-            return folder / name
+    places = task_places(name)
+    if len(places) > 1:
+        raise ConfigError(
+            f"task {name!r} is ambiguous, rename all but one: {', '.join(_shown(place) for place in places)}"
+        )
+    for place in places:
+        if not (place / "env.yaml").is_file():
+            raise ConfigError(f"task {name!r}: {_shown(place)} has no env.yaml")
+        return place
     known = list_tasks()
     raise ConfigError(
         f"unknown task {name!r}{suggest(name, known)}; tasks: {', '.join(known) or 'none found'}"
     )
+
+
+def _let_import_from(folder: Path) -> None:
+    """Let this process, and whatever it starts, import the modules beside a task's files.
+
+    By the environment variable and not node by node: nodes, launched processes and those that they start inherit it.
+    Last on the path, so that a task's files hide none of the environment's own entries.
+    """
+    place = str(folder.resolve())
+    searched = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
+    if place not in searched:
+        os.environ["PYTHONPATH"] = os.pathsep.join([*searched, place])
+    if place not in sys.path:
+        sys.path.append(place)
 
 
 def _read(path: Path, node: str = "") -> dict[str, dict[str, Any]]:

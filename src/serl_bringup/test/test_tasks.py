@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -112,10 +113,23 @@ def test_paper_numbers_of_the_simulated_tasks():
 # Reading and overriding.
 
 
-def test_tasks_of_the_working_directory_come_first(here):
+def test_a_task_of_the_working_directory_may_not_take_a_shipped_name(here):
     write(here, "pendulum", env="env: {ros__parameters: {max_steps: 7}}")
-    assert load_task("pendulum", schemas=SCHEMAS).parameters["env"]["max_steps"] == 7
-    assert "lamp" in list_tasks()
+    message = error("pendulum")
+    assert "'pendulum' is ambiguous, rename all but one: tasks/pendulum, /" in message
+    assert {"lamp", "pendulum"} <= set(list_tasks())
+
+
+def test_in_a_checkout_the_tasks_of_the_working_directory_are_the_shipped_ones(here, monkeypatch):
+    monkeypatch.chdir(Path(shipped.__file__).resolve().parents[1])
+    assert load_task("pendulum", schemas=SCHEMAS).parameters["env"]["max_steps"] == 200
+
+
+def test_tasks_are_found_where_a_variable_says(here, monkeypatch):
+    write(here / "shelf", "bulb", env="env: {ros__parameters: {max_steps: 8}}")
+    monkeypatch.setenv("SERL_TASK_PATH", f"{here / 'missing'}:{here / 'shelf' / 'tasks'}:")
+    assert load_task("bulb", schemas=SCHEMAS).parameters["env"]["max_steps"] == 8
+    assert {"bulb", "lamp"} <= set(list_tasks())
 
 
 def test_tasks_are_found_in_a_ros_prefix(here, monkeypatch):
