@@ -231,8 +231,16 @@ def replay(
 @app.command()
 @one_line_errors
 def label(
-    bag: Path = typer.Argument(..., metavar="BAG", help="A recording with cameras (--set obs=image)."),
+    bag: Path = typer.Argument(
+        ..., metavar="BAG", help="A recording; to mark its frames, one with cameras (--set obs=image)."
+    ),
     port: int = Port,
+    success: bool | None = typer.Option(
+        None,
+        "--success/--failure",
+        help="Say of a whole episode what it was, also while its run goes on. Without --episode: of the last.",
+    ),
+    episode: int | None = typer.Option(None, help="With --success or --failure: number of the episode."),
     ground_truth: bool = typer.Option(
         False,
         "--ground-truth",
@@ -242,10 +250,14 @@ def label(
         "", metavar="MODULE:CLASS", help="With --ground-truth: another reward than the task's."
     ),
 ) -> None:
-    """Mark frames of success and of failure for a reward classifier, in a page in the browser."""
-    from serl_bringup.label import label_by_ground_truth, label_by_hand
+    """Mark frames of success and of failure for a reward classifier, in a page in the browser, or judge an episode."""
+    from serl_bringup.label import label_by_ground_truth, label_by_hand, label_episode
 
-    if ground_truth:
+    if success is not None:
+        print(label_episode(bag, success, episode))
+    elif episode is not None:
+        raise ConfigError("--episode needs --success or --failure")
+    elif ground_truth:
         print(label_by_ground_truth(bag, reward))
     else:
         print(label_by_hand(bag, port, lambda text: console.print(text, soft_wrap=True)))

@@ -15,6 +15,7 @@ from serl_bringup.tasks import load_task
 from serl_core.errors import ConfigError
 from serl_learner.bag.labels import label_by_reward, labels_path, read_labels, write_labels
 from serl_learner.bag.reader import read_spec
+from serl_learner.recording import read_episodes
 from serl_reward.assembly import make_reward
 
 
@@ -26,6 +27,29 @@ def label_by_hand(bag: Path, port: int, note: Callable[[str], None]) -> str:
         with suppress(KeyboardInterrupt):
             signal.pause()
     return f"{labels_path(bag)}: {desk.summary()}"
+
+
+def label_episode(bag: Path, success: bool, episode_id: int | None = None) -> str:
+    """Put a person's word on an episode of a recording, which may still be going on; return what was said of which.
+
+    A learner that writes the bag heeds it within a second; everything else heeds it where it reads the bag.
+
+    Args:
+        bag: Recording.
+        success: The word.
+        episode_id: Which, of the environment that ended one of this number last; None: the last that ended.
+
+    ConfigError where no such episode has ended.
+    """
+    ended = [(each.env_id, each.episode_id) for each in read_episodes(bag)]
+    named = [each for each in ended if episode_id in (None, each[1])]
+    if not named:
+        wanted = "" if episode_id is None else f" {episode_id}"
+        raise ConfigError(f"{bag} has no episode{wanted} that ended; it has {len(ended)}")
+    labels = read_labels(bag)
+    labels.episodes[named[-1]] = success
+    path = write_labels(bag, labels)
+    return f"{path}: episode {named[-1][1]} of {named[-1][0]} is a {'success' if success else 'failure'}"
 
 
 def label_by_ground_truth(bag: Path, reward: str = "") -> str:

@@ -82,7 +82,8 @@ def update():
     global agent
     agent, _ = jax.block_until_ready(agent.update_high_utd(batch, utd_ratio=facts["utd_ratio"]))
 
-update()
+for _ in range(2):  # what the first update returns has other types than what it was given: it compiles twice
+    update()
 print("ready", flush=True)
 for _ in sys.stdin:
     began = time.perf_counter(), time.process_time()

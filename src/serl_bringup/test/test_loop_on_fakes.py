@@ -11,6 +11,7 @@ import pytest
 from system_cases import FAKE_TASK, START_SECONDS, environment, kill, poll, unbroken
 
 from serl_bringup import graph
+from serl_bringup.label import label_episode
 from serl_bringup.monitor_node import Monitor
 from serl_bringup.nodes_schema import SCHEMAS
 from serl_bringup.supervisor import Supervisor
@@ -67,6 +68,11 @@ def test_loop_learns_in_any_order_of_starting_and_survives_its_actor(
         nodes.start(order[-1])
         poll(lambda: steps() >= 2 * MIN_ONLINE, START_SECONDS, "progress")
         assert monitor.learner is not None and monitor.learner.policy_version > 10
+
+        poll(lambda: steps() and monitor.episodes, START_SECONDS, "the end of an episode")
+        label_episode(tmp_path / "bag", success=True)
+        log = tmp_path / "logs" / "learner.log"
+        poll(lambda: steps() and "judged them: 1" in log.read_text(), 20.0, "relabelled rows")
 
         actor = nodes.supervisors.pop("actor")
         kill(actor.pid("actor"))

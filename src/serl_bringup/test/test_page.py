@@ -16,7 +16,7 @@ import pytest
 from browser import MISSING, Browser, until
 from rclpy.serialization import serialize_message
 
-from serl_bringup.label import label_by_ground_truth
+from serl_bringup.label import label_by_ground_truth, label_episode
 from serl_bringup.page.labelling import LabellingDesk
 from serl_bringup.page.recording import RecordingDesk
 from serl_bringup.page.server import OWN_HEADER, PageServer
@@ -28,6 +28,7 @@ from serl_core.types import EpisodeSummary
 from serl_learner.bag import BagWriter
 from serl_learner.bag.labels import FrameKey, read_labels
 from serl_learner.demonstrations import read_demonstrations
+from serl_learner.recording import EPISODE_TYPE
 
 SPEC = fake_spec(image_size=16)
 ENV = "fake-0"
@@ -37,13 +38,14 @@ LENGTH = 5
 def record(folder: Path, spec: Any = SPEC, episodes: int = 2) -> Path:
     """Write a bag of successful episodes of noise."""
     rng = np.random.default_rng(0)
-    topics = {"/transition": ("serl_msgs/msg/Transition", False)}
+    topics = {"/transition": ("serl_msgs/msg/Transition", False), "/episode": (EPISODE_TYPE, False)}
     with BagWriter(folder, topics, {"env_spec": env_spec_to_json(spec), "task": spec.task}) as bag:
         for number in range(episodes):
             first = number * LENGTH + 1
             for transition in random_episode(spec, rng, LENGTH, ENV, first, episode_id=number):
                 message = codec.to_transition(spec, transition)
                 bag.write("/transition", transition.sequence, serialize_message(message))
+            bag.write("/episode", first, serialize_message(codec.to_episode(summary(number, True))))
     return folder
 
 
@@ -148,6 +150,18 @@ def test_a_taken_port_and_a_bag_without_images_are_told(bag: Path, tmp_path: Pat
             PageServer(LabellingDesk(bag), port)
     with pytest.raises(ConfigError, match="has no images: record with cameras"):
         LabellingDesk(record(tmp_path / "blind", fake_spec()))
+
+
+def test_a_word_on_an_episode_needs_no_cameras_and_spares_other_labels(tmp_path: Path) -> None:
+    bag = record(tmp_path / "blind", fake_spec())
+    assert label_episode(bag, success=False).endswith(f"episode 1 of {ENV} is a failure")
+    label_episode(bag, success=True, episode_id=0)
+    assert read_labels(bag).episodes == {(ENV, 0): True, (ENV, 1): False}
+    assert [transitions[0].episode_id for transitions in read_demonstrations(bag, fake_spec())] == [0]
+    label_episode(bag, success=True)
+    assert read_labels(bag).episodes == {(ENV, 0): True, (ENV, 1): True}
+    with pytest.raises(ConfigError, match="no episode 7 that ended; it has 2"):
+        label_episode(bag, success=True, episode_id=7)
 
 
 def test_ground_truth_refuses_what_a_person_labelled(bag: Path) -> None:

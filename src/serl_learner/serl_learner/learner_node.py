@@ -12,9 +12,11 @@ from typing import Any
 from rclpy.serialization import deserialize_message, serialize_message
 
 from serl_core import codec, contract
+from serl_core.errors import BagError
 from serl_core.shell_node import ShellNode, run
 from serl_core.specs import EnvSpec
 from serl_learner.agents.config import AGENTS
+from serl_learner.bag.labels import LabelFile
 from serl_learner.config import LearnerConfig
 from serl_learner.recorder_node import ACK_SECONDS
 from serl_learner.recording import Recording
@@ -38,6 +40,7 @@ class LearnerNode(ShellNode):
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._phase = "waiting"
+        self._labels: LabelFile | None = None
 
     def setup(self) -> None:
         """Read parameters and connect the topics."""
@@ -55,6 +58,7 @@ class LearnerNode(ShellNode):
         )
         self.create_timer(ACK_SECONDS, self.guarded(self._acknowledge))
         self.create_timer(1.0, self.guarded(self._publish_status))
+        self.create_timer(1.0, self.guarded(self._heed_people))
 
     def start(self) -> None:
         """Begin to learn as soon as an environment describes itself."""
@@ -128,6 +132,17 @@ class LearnerNode(ShellNode):
         self._status.publish(message)
         self._recording.keep(contract.LEARNER_STATUS.name, time.time_ns(), serialize_message(message))
 
+    def _heed_people(self) -> None:
+        if self._loop is None or self._labels is None:
+            return
+        try:
+            changed = self._loop.relabel(self._labels.read().episodes)
+        except BagError as error:
+            self.get_logger().warning(f"labels not heeded: {error}")
+            return
+        if changed:
+            self.get_logger().info(f"episodes relabelled as people judged them: {changed}")
+
     # The learning thread.
 
     def _learn(self) -> None:
@@ -181,6 +196,7 @@ class LearnerNode(ShellNode):
         for env_id in self._env_ids:
             recording.intake.greet(env_id)
         self._recording = recording
+        self._labels = LabelFile(out / "bag")
         return loop
 
     def _close_recording(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from serl_learner import learner_checkpoint, weights
 from serl_learner.agents import bc, grasp
 from serl_learner.agents.config import RLPDConfig
 from serl_learner.agents.registry import agent_of
+from serl_learner.bag.labels import human_reward
 from serl_learner.metrics import RateMeter, metrics_writer
 from serl_learner.placement import Placement
 from serl_learner.replay.joiner import Joiner, Row
@@ -111,6 +113,8 @@ class TrainingLoop:
         self._run = run
         self._online, self._demo = self._buffers(privileged)
         self._arrived: deque[tuple[Row, bool]] = deque()
+        self._last_steps: dict[tuple[str, int], int] = {}
+        self._judged: dict[tuple[str, int], bool] = {}
         demo_fraction = 1.0 if agent.demos_only else agent.demo_fraction
         self._sampler = SymmetricSampler(self._online, self._demo, demo_fraction, seed)
         self._sampler_state = self._sampler.state()
@@ -186,12 +190,39 @@ class TrainingLoop:
             if not demo and self._joiner.duplicates == known:
                 self._returns.add(transition)
                 self._successes.add(transition)
+                if transition.last:
+                    self._last_steps[transition.env_id, transition.episode_id] = transition.step
             self._env_steps += 0 if demo else len(rows)
             if self._cache is not None:
                 self._arrived.extend((row, demo) for row in rows)
             else:
                 self._insert(rows, demo)
             return len(rows)
+
+    def relabel(self, episodes: Mapping[tuple[str, int], bool]) -> int:
+        """Put people's words on episodes into effect on the rows held; see `bag.labels.judged_by_human`.
+
+        May be called with the same words again, and with words on episodes that have not come yet or are no longer
+        held. A word that is taken back leaves the rows as they are; a resumed run reads them afresh.
+
+        Args:
+            episodes: Success by (env_id, episode_id).
+
+        Returns:
+            How many episodes this changed.
+        """
+        with self._lock:
+            news = {
+                episode: success
+                for episode, success in episodes.items()
+                if episode in self._last_steps and self._judged.get(episode) != success
+            }
+            for episode, success in list(news.items()):
+                place = (episode, self._last_steps[episode], *human_reward(success))
+                if not any([buffer.relabel(*place) for buffer in (self._online, self._demo)]):
+                    del news[episode]
+            self._judged.update(news)
+            return len(news)
 
     def take_in(self, at_least: int = 1) -> None:
         """Compute the features of rows that arrived and put these into the buffers, if it is `at_least` so many.

@@ -164,6 +164,36 @@ def test_rows_go_where_their_source_says():
     assert status.demo_transitions == 6 and status.env_steps == 3
 
 
+def test_a_late_word_changes_the_last_row_of_its_episode_in_both_buffers():
+    loop = loop_with(transitions=recording(3, 4, source=Source.HUMAN))
+
+    def outcomes(buffer):
+        return [(buffer._rows["reward"][row], buffer._rows["discount"][row]) for row in range(12)]
+
+    before = outcomes(loop._online)
+    words = {("env", 1): False, ("env", 7): True, ("elsewhere", 1): True}
+    assert loop.relabel(words) == 1, "others have not come"
+    for buffer in (loop._online, loop._demo):
+        after = outcomes(buffer)
+        assert after[7] == (0.0, 1.0) and before[7] == (1.0, 0.0)
+        assert after[:7] + after[8:] == before[:7] + before[8:]
+    assert loop.relabel(words) == 0, "nothing is new"
+    for each in (transition(13, 7, 0, last=True), transition(14, 8, 0, last=False)):
+        loop.ingest(each)
+    assert loop.relabel({**words, ("env", 8): True}) == 1, "8 has not ended"
+    assert (loop._online._rows["reward"][12], loop._online._rows["discount"][12]) == (1.0, 0.0)
+    assert loop.relabel({("env", 1): True}) == 1 and outcomes(loop._online)[7] == (1.0, 0.0)
+
+
+def test_a_word_on_an_episode_that_was_evicted_changes_nothing():
+    loop = TrainingLoop(SPEC, dataclasses.replace(CONFIG, replay_capacity=4), AGENT, None, 0)
+    for each in recording(3, 4):
+        loop.ingest(each)
+    rows = loop._online._rows["reward"].copy()
+    assert loop.relabel({("env", 0): False}) == 0
+    assert np.array_equal(loop._online._rows["reward"], rows)
+
+
 def test_demonstrations_alone_do_not_start_training():
     loop = loop_with()
     for each in recording(4, 10):

@@ -13,6 +13,7 @@ from reward_cases import episode, record, spec
 from serl_core.errors import BagError
 from serl_learner.bag.labels import (
     FrameKey,
+    LabelFile,
     Labels,
     label_by_reward,
     labels_path,
@@ -68,6 +69,19 @@ def test_something_else_is_refused_in_one_line(tmp_path: Path, text: str) -> Non
     with pytest.raises(BagError, match=r"labels.json is no file of labels") as raised:
         read_labels(tmp_path)
     assert "\n" not in str(raised.value)
+
+
+def test_labels_that_go_on_changing_are_read_anew_and_damage_is_told_once(tmp_path: Path) -> None:
+    file = LabelFile(tmp_path)
+    assert file.read() == Labels()
+    write_labels(tmp_path, LABELS)
+    assert file.read() == LABELS and file.read() is file.read()
+    (tmp_path / "labels.json").write_text("{")
+    with pytest.raises(BagError, match="no file of labels"):
+        file.read()
+    assert file.read() == LABELS, "what was said before still stands"
+    write_labels(tmp_path, Labels())
+    assert file.read() == Labels()
 
 
 def test_labels_where_nothing_can_be_written(tmp_path: Path) -> None:

@@ -100,6 +100,26 @@ def read_labels(bag: str | Path) -> Labels:
         raise BagError(f"{path} is no file of labels: {error}") from error
 
 
+class LabelFile:
+    """The labels of a bag that people go on labelling, read again only when they changed."""
+
+    def __init__(self, bag: str | Path) -> None:
+        self._bag = bag
+        self._stamp: int | None = None
+        self._labels = Labels()
+
+    def read(self) -> Labels:
+        """Return the present labels; BagError once for each damaged state of the file, then what was before it."""
+        try:
+            stamp = labels_path(self._bag).stat().st_mtime_ns
+        except OSError:
+            stamp = None
+        if stamp != self._stamp:
+            self._stamp = stamp
+            self._labels = read_labels(self._bag)
+        return self._labels
+
+
 def write_labels(bag: str | Path, labels: Labels) -> Path:
     """Replace the labels of a bag at once, so that a reader never sees half of them; return their file."""
     path = labels_path(bag)
@@ -156,13 +176,15 @@ def judged_by_human(transition: Transition, success: bool) -> Transition:
     """
     if not transition.last:
         return transition
+    reward, discount = human_reward(success)
     return dataclasses.replace(
-        transition,
-        reward=float(success),
-        reward_source=HUMAN,
-        discount=0.0 if success else 1.0,
-        success=success,
+        transition, reward=reward, reward_source=HUMAN, discount=discount, success=success
     )
+
+
+def human_reward(success: bool) -> tuple[float, float]:
+    """Return reward and discount of the last step of an episode that a person judged; see `judged_by_human`."""
+    return (1.0, 0.0) if success else (0.0, 1.0)
 
 
 def relabelled(

@@ -174,6 +174,14 @@ class RingBuffer:
         self._head = (self._head + 1) % self.capacity
         self._size += 1
 
+    def relabel(self, episode: tuple[str, int], step: int, reward: float, discount: float) -> bool:
+        """Give a row another reward and discount; return whether it is held."""
+        row = self._starts[self._slots[(*episode, step)]] if (*episode, step) in self._slots else _NONE
+        if row == _NONE:
+            return False
+        self._rows["reward"][row], self._rows["discount"][row] = reward, discount
+        return True
+
     def sample(self, shape: int | tuple[int, ...], rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Draw rows uniformly with replacement.
 
