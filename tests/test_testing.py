@@ -43,3 +43,36 @@ def test_plugins_of_a_sourced_distribution_do_not_break_the_tests(state: State, 
     result = testing.pytest(state, environment, "small", tmp_path, ["test_small.py"], tmp_path)
 
     assert (result.passed, result.failed, result.code) == (1, 1, 1)
+
+
+def suite(state: State, name: str, lines: str) -> Path:
+    folder = state.root / "src" / name / "test"
+    folder.mkdir(parents=True)
+    (folder / f"test_{name}.py").write_text(lines)
+    return folder
+
+
+def test_suites_run_side_by_side_in_domains_of_their_own(
+    state: State, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("one core: nothing runs side by side")
+    meet = (
+        "import os, pathlib, time\n"
+        f"PLACE = pathlib.Path({str(state.root)!r})\n"
+        "def test_both_are_here():\n"
+        "    (PLACE / os.environ['ROS_DOMAIN_ID']).touch()\n"
+        "    end = time.monotonic() + 30\n"
+        "    while len(list(PLACE.glob('[0-9]*'))) < 2:\n"
+        "        assert time.monotonic() < end\n"
+        "        time.sleep(0.01)\n"
+    )
+    suite(state, "first", meet + "def test_fails():\n    assert 0\n")
+    suite(state, "second", meet)
+    code = testing.run(state, {**os.environ, "ROS_DOMAIN_ID": "7"}, [])
+    said = capfd.readouterr().out
+    assert code == 1 and "3 passed" not in said and "failed: first" in said
+    assert "2 passed, 1 failed, 0 skipped" in said.splitlines()[-1]
+    assert {path.name for path in state.root.glob("[0-9]*")} == {"7", "8"}
+    blocks = [line for line in said.splitlines() if line.startswith("##### ") and "..." not in line]
+    assert blocks[-1] == "##### summary" and set(blocks[:-1]) == {"##### first", "##### second"}

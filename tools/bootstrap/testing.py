@@ -8,8 +8,10 @@ import subprocess
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from state import State
 
@@ -32,25 +34,60 @@ def run(state: State, environment: Mapping[str, str], arguments: list[str]) -> i
     """Run all tests, or what the pytest arguments choose; return 0 only if nothing failed.
 
     With a path among the arguments pytest runs just that; with options alone (`-k name`, `-x`) every Python
-    suite runs with them. Without arguments the compiled tests run first.
+    suite runs with them. Without arguments the compiled tests run first, which measure time, then the Python suites
+    side by side, each in a ROS domain of its own.
     """
-    environment = dict(environment)
-    environment.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))  # apart from whatever else runs here
+    domain = int(
+        environment.get("ROS_DOMAIN_ID") or 1 + os.getpid() % 80
+    )  # apart from whatever else runs here
+    environment = {**environment, "ROS_DOMAIN_ID": str(domain)}
+    start = time.monotonic()
     reports = state.log / "tests"
     reports.mkdir(parents=True, exist_ok=True)
     for report in reports.glob("*.xml"):
         report.unlink()
     if any(Path(argument.partition("::")[0]).exists() for argument in arguments):
         return pytest(state, environment, "chosen", Path.cwd(), arguments, reports).code
-    results = []
+    suites = {
+        folder.parent.name if folder.name == "test" else folder.name: folder
+        for folder in python_suites(state)
+    }
     if not arguments:
-        results += [ctest(state, environment, build, reports) for build in compiled_suites(state)]
-    for folder in python_suites(state):
-        name = folder.parent.name if folder.name == "test" else folder.name
+        results = [ctest(state, environment, build, reports) for build in compiled_suites(state)]
+        return summarize(
+            [*results, *side_by_side(state, environment, suites, reports)], False, time.monotonic() - start
+        )
+    results = []
+    for name, folder in suites.items():
         results.append(pytest(state, environment, name, state.root, [*arguments, str(folder)], reports))
         if "-x" in arguments and results[-1].code not in (0, NO_TESTS_COLLECTED):
             break
-    return summarize(results, chosen=bool(arguments))
+    return summarize(results, True, time.monotonic() - start)
+
+
+def side_by_side(
+    state: State, environment: Mapping[str, str], suites: Mapping[str, Path], reports: Path
+) -> list[Result]:
+    """Run suites by name, as many at once as there are cores, and print what each said when it has ended."""
+    domain = int(environment["ROS_DOMAIN_ID"])
+    # Those with the most tests first, so that none is left to run alone at the end.
+    order = sorted(suites, key=lambda name: -sum(file.stat().st_size for file in suites[name].rglob("*.py")))
+
+    def one(number: int, name: str) -> Result:
+        own = {**environment, "ROS_DOMAIN_ID": str(domain + number)}
+        with open(reports / f"{name}.log", "w+", encoding="utf-8", errors="replace") as log:
+            print(f"##### {name} ...", flush=True)
+            result = pytest(state, own, name, state.root, [str(suites[name])], reports, log)
+            log.seek(0)
+            print(log.read(), end="", flush=True)
+        return result
+
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        try:
+            return list(pool.map(one, range(len(order)), order))
+        except KeyboardInterrupt:  # which the suites that run got as well
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def compiled_suites(state: State) -> list[Path]:
@@ -76,7 +113,13 @@ def ctest(state: State, environment: Mapping[str, str], build: Path, reports: Pa
 
 
 def pytest(
-    state: State, environment: Mapping[str, str], name: str, folder: Path, arguments: list[str], reports: Path
+    state: State,
+    environment: Mapping[str, str],
+    name: str,
+    folder: Path,
+    arguments: list[str],
+    reports: Path,
+    output: TextIO | None = None,
 ) -> Result:
     report = reports / f"{name}.xml"
     # A sourced distribution brings pytest plugins of its own (launch_testing, ...), made for its own, older pytest.
@@ -86,15 +129,28 @@ def pytest(
         "--rootdir", str(state.root),
         f"--junitxml={report}", *arguments,
     ]  # fmt: skip
-    return finish(name, command, environment, folder, report)
+    return finish(name, command, environment, folder, report, output)
 
 
 def finish(
-    suite: str, command: list[str], environment: Mapping[str, str], folder: Path, report: Path
+    suite: str,
+    command: list[str],
+    environment: Mapping[str, str],
+    folder: Path,
+    report: Path,
+    output: TextIO | None = None,
 ) -> Result:
-    print(f"\n##### {suite}", flush=True)
+    """Run a suite to its end; `output`: where what it prints goes instead of the terminal."""
+    print(f"\n##### {suite}", file=output, flush=True)
     start = time.monotonic()
-    process = subprocess.Popen(command, env=dict(environment), cwd=folder, stdin=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command,
+        env=dict(environment),
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output and subprocess.STDOUT,
+    )
     try:
         code = process.wait()
     except KeyboardInterrupt:
@@ -117,8 +173,8 @@ def read_counts(report: Path) -> tuple[int, int, int]:
     return total - failed - skipped, failed, skipped
 
 
-def summarize(results: list[Result], chosen: bool) -> int:
-    """Print one line for each suite and one for all; return the exit status."""
+def summarize(results: list[Result], chosen: bool, seconds: float) -> int:
+    """Print one line for each suite and one for all, which took `seconds`; return the exit status."""
     harmless = {0, NO_TESTS_COLLECTED} if chosen else {0}
     broken = [result for result in results if result.code not in harmless]
     print("\n##### summary")
@@ -131,7 +187,6 @@ def summarize(results: list[Result], chosen: bool) -> int:
     passed, failed, skipped = (
         sum(getattr(r, name) for r in results) for name in ("passed", "failed", "skipped")
     )
-    seconds = sum(result.seconds for result in results)
     outcome = f"failed: {', '.join(result.suite for result in broken)}" if broken else "all suites passed"
     print(
         f"serl: {passed} passed, {failed} failed, {skipped} skipped in {seconds:.0f} s; {outcome}", flush=True

@@ -52,7 +52,9 @@ def dense(params: Params, name: str, x: jax.Array) -> jax.Array:
     """Return the affine map `name` of `x` (..., fan_in), normalised over its units if it has a scale."""
     x = _add(_product(x, params[f"{name}/kernel"]), params[f"{name}/bias"])
     if f"{name}/scale" in params:
-        x = _add(_normalized(x) * jnp.broadcast_to(params[f"{name}/scale"], x.shape), params[f"{name}/offset"])
+        x = _add(
+            _normalized(x) * jnp.broadcast_to(params[f"{name}/scale"], x.shape), params[f"{name}/offset"]
+        )
     return x
 
 

@@ -191,9 +191,7 @@ def test_the_critics_value_base_and_residual_together():
     network = ActorNetwork(shape, residual.actor_leaves(state))
     executed = np.clip(network.base_mean(batch["next_state"]) + 0.7 * np.asarray(drawn), -1, 1)
     assert np.abs(executed).max() == 1.0, "the bound is not reached"
-    values = networks.critics(
-        state.target_critic, batch["next_state"], executed, config.activation
-    )
+    values = networks.critics(state.target_critic, batch["next_state"], executed, config.activation)
     expected = batch["reward"] + config.discount * batch["discount"] * np.min(values, 0)
     np.testing.assert_allclose(target, expected, rtol=1e-5, atol=1e-6)
 
