@@ -177,7 +177,7 @@ def evaluate(
     checkpoint: Path = typer.Option(
         ..., metavar="DIR", help="A run, its checkpoints folder, or one checkpoint."
     ),
-    episodes: int = typer.Option(100, min=1, help="Trials with the mean action."),
+    episodes: int = typer.Option(100, min=1, help="Trials; run.eval_actions says how the policy acts."),
     seed: int = Seed,
     out: Path | None = Out,
     settings: list[str] = Set,

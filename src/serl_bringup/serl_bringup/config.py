@@ -32,7 +32,12 @@ class RunConfig:
         " or a person with this device, in real time",
         choices=INTERVENTIONS,
     )
-    eval_episodes: int = parameter(100, "evaluation trials with the mean action (paper: 100)", 1, 1_000_000)
+    eval_episodes: int = parameter(100, "evaluation trials (paper: 100)", 1, 1_000_000)
+    eval_actions: str = parameter(
+        "mean",
+        "how the policy acts in evaluation: mean, its mean action; sampled, as in training and in HIL-SERL's own code",
+        choices=("mean", "sampled"),
+    )
 
 
 @dataclass(frozen=True)

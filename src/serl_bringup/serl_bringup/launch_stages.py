@@ -54,7 +54,7 @@ OF_STAGE = {
     ),
     "eval": (
         argument("checkpoint", "", "run or checkpoint folder to evaluate"),
-        argument("episodes", "100", "trials with the mean action"),
+        argument("episodes", "100", "trials"),
     ),
 }
 

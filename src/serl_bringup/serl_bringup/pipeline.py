@@ -101,6 +101,7 @@ def run_task(
             "backbone": backbone,
             "demos": config.demos,
             "demo_cycle_time_s": _cycle_time(demos),
+            "eval_actions": task.config("run", RunConfig).eval_actions,
             "seed": seed,
             "quick": quick,
             "versions": versions(),
@@ -208,6 +209,7 @@ def run_bc(
             "backbone": backbone,
             "demo_cycle_time_s": trained.demo_cycle_time_s,
             "train_seconds": trained.seconds,
+            "eval_actions": task.config("run", RunConfig).eval_actions,
             "seed": seed,
             "versions": versions(),
         }
@@ -242,6 +244,7 @@ def run_eval(
             "task": name,
             "checkpoint": str(checkpoint),
             "policy_version": loaded.weights.version,
+            "eval_actions": task.config("run", RunConfig).eval_actions,
             "seed": seed,
             "versions": versions(),
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from serl_bringup.config import RunConfig
 from serl_bringup.tasks import Task
 from serl_core.errors import ConfigError
 
@@ -49,9 +50,10 @@ def with_interventions(task: Task, seed: int) -> Task:
 
 
 def for_evaluation(task: Task, checkpoint: Path, bag: Path, episodes: int, seed: int) -> Task:
-    """Run trials with the mean action of a checkpoint and record them to `bag`."""
+    """Run trials of a checkpoint, acting as `run.eval_actions` says, and record them to `bag`."""
+    mean = task.config("run", RunConfig).eval_actions == "mean"
     return (
         task.with_values("env", max_episodes=episodes, seed=EVALUATION_SEED + seed)
-        .with_values("actor", checkpoint=str(checkpoint), deterministic=True)
+        .with_values("actor", checkpoint=str(checkpoint), deterministic=mean, seed=EVALUATION_SEED + seed)
         .with_values("recorder", bag=str(bag))
     )

@@ -186,7 +186,7 @@ def evaluate(
     task: Task, folder: RunFolder, checkpoint: Path, bag: Path, episodes: int, seed: int, report: Report,
     stage: str = "evaluation",
 ) -> list[EpisodeSummary]:  # fmt: skip
-    """Run trials with the mean action of a checkpoint and record them to `bag`."""
+    """Run trials of a checkpoint and record them to `bag`."""
     task = stage_parameters.for_evaluation(task, checkpoint, bag, episodes, seed)
     began = time.monotonic()
     with _running(graph.EVALUATE, task, folder, stage.replace(" ", "_")) as (monitor, supervisor):

@@ -15,6 +15,7 @@ from serl_actor.config import ActorConfig
 from serl_actor.intervention.config import OperatorConfig
 from serl_bringup import nodes_schema as shipped
 from serl_bringup.config import RunConfig
+from serl_bringup.stage_parameters import EVALUATION_SEED, for_evaluation
 from serl_bringup.tasks import describe_task, list_tasks, load_task
 from serl_core.errors import ConfigError
 from serl_core.parameters import parameter
@@ -97,6 +98,14 @@ def test_simulated_tasks_keep_the_truth_and_may_learn_from_images(name):
     for key in ("goal_tolerance_m", "part_tolerance_m"):
         assert env.get(key) == task.parameters["env"].get(key), "the truth is measured as before"
     assert describe_task(name)
+
+
+@pytest.mark.parametrize("observed, mean", [("state", True), ("image", False)])
+def test_how_a_policy_acts_in_evaluation_is_the_tasks_to_say(observed, mean, tmp_path):
+    task = load_task("pcb_insertion", [f"obs={observed}"], shipped.SCHEMAS)
+    actor = for_evaluation(task, tmp_path, tmp_path / "bag", 100, seed=3).parameters["actor"]
+    assert actor["deterministic"] is mean
+    assert actor["seed"] == EVALUATION_SEED + 3, "other draws than in training"
 
 
 def test_paper_numbers_of_the_simulated_tasks():
