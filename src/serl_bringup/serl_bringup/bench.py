@@ -20,8 +20,8 @@ from serl_bringup import peers
 
 Figures = dict[str, Any]
 
-BACKBONES = {"published": (64, 128, 256, 512), "pretrained": (16, 32, 64, 128)}
-"""Filters of SERL's ResNet-10 and of what `./serl pretrain` makes."""
+BACKBONES = {"published": ((64, 128, 256, 512), 128), "pretrained": ((16, 32, 64, 128), 64)}
+"""Filters and side of the pictures [pixels]: of SERL's ResNet-10, and of what `obs=image` of pcb_insertion has."""
 
 
 def controller() -> Figures:
@@ -107,10 +107,10 @@ def weights() -> Figures:
 
 
 def action() -> Figures:
-    """An action from two 128 x 128 cameras through ResNet-10, by the actor's own process: message in to message out."""
+    """An action from two cameras through ResNet-10, by the actor's own process: message in to message out."""
     figures: Figures = {}
-    for name, filters in BACKBONES.items():
-        seconds = action_round_trips(filters, side=128, count=200)
+    for name, (filters, side) in BACKBONES.items():
+        seconds = action_round_trips(filters, side, count=200)
         for label, share in (("median", 0.5), ("p99", 0.99)):
             figures[f"{name}_{label}_ms"] = 1e3 * float(np.quantile(seconds, share))
     return {**figures, "cores": os.cpu_count()}
