@@ -306,7 +306,7 @@ def test_classifier(
     """Judge labelled recordings that the training never saw."""
     from serl_reward.classifier import command
 
-    print(command.summary(command.test(folder, bags, out, lambda text: console.print(text, soft_wrap=True))))
+    command.test(folder, bags, out, lambda text: console.print(text, soft_wrap=True))
 
 
 @app.command()
