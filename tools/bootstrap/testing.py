@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -18,6 +19,7 @@ from state import State
 # Style checks that message packages generate, and pytest suites registered with CTest: pytest runs those.
 CTEST_LEAVE_OUT = "linter|pytest|cppcheck|cpplint|flake8|pep257|uncrustify"
 NO_TESTS_COLLECTED = 5
+PROGRESS_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -72,11 +74,13 @@ def side_by_side(
     domain = int(environment["ROS_DOMAIN_ID"])
     # Those with the most tests first, so that none is left to run alone at the end.
     order = sorted(suites, key=lambda name: -sum(file.stat().st_size for file in suites[name].rglob("*.py")))
+    logs = {name: reports / f"{name}.log" for name in order}
+    for log in logs.values():
+        log.unlink(missing_ok=True)
 
     def one(number: int, name: str) -> Result:
         own = {**environment, "ROS_DOMAIN_ID": str(domain + number)}
-        with open(reports / f"{name}.log", "w+", encoding="utf-8", errors="replace") as log:
-            print(f"##### {name} ...", flush=True)
+        with open(logs[name], "w+", encoding="utf-8", errors="replace") as log:
             result = pytest(state, own, name, state.root, [str(suites[name])], reports, log)
             log.seek(0)
             print(log.read(), end="", flush=True)
@@ -84,10 +88,22 @@ def side_by_side(
 
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         try:
-            return list(pool.map(one, range(len(order)), order))
+            results = [pool.submit(one, number, name) for number, name in enumerate(order)]
+            while wait(results, timeout=PROGRESS_SECONDS).not_done:
+                print(
+                    "... " + ", ".join(progress(logs[name]) for name in order if logs[name].exists()),
+                    flush=True,
+                )
+            return [result.result() for result in results]
         except KeyboardInterrupt:  # which the suites that run got as well
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def progress(log: Path) -> str:
+    """Return how far a suite has come, by what pytest printed last."""
+    shares = re.findall(r"\[ *(\d+)%\]", log.read_text("utf-8", errors="replace"))
+    return f"{log.stem} {shares[-1] if shares else 0}%"
 
 
 def compiled_suites(state: State) -> list[Path]:
