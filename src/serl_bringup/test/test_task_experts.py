@@ -22,7 +22,9 @@ def run(name: str, episodes: int) -> tuple[list[str], list[int], list[float]]:
     config = task.config("env", EnvConfig)
     arm_class = load(config.arm, "arm")
     arm = arm_class.from_parameters(task.config("env", arm_class.Config))
-    environment = make_environment(config, arm, make_reward(config.reward, lambda cls: task.config("env", cls)))
+    environment = make_environment(
+        config, arm, make_reward(config.reward, lambda cls: task.config("env", cls))
+    )
     expert = load(task.config("operator", OperatorConfig).expert, "expert")(seed=1)
     ends, lengths, forces = [], [], []
     try:
