@@ -245,9 +245,11 @@ def test_the_summary_counts_all_suites_and_fails_with_any(
     good = testing.Result("low_msgs", 3, 0, 1, 1.0, 0)
     crashed = testing.Result("mid_sim (C++)", 0, 0, 0, 1.0, 139)
     empty = testing.Result("top_node", 0, 0, 0, 1.0, testing.NO_TESTS_COLLECTED)
-    assert testing.summarize([good], chosen=False) == 0
-    assert "3 passed, 0 failed, 1 skipped" in capsys.readouterr().out
-    assert testing.summarize([good, crashed], chosen=False) == 1
+    assert testing.summarize([good], chosen=False, seconds=2.0) == 0
+    assert "3 passed, 0 failed, 1 skipped in 2 s" in capsys.readouterr().out
+    assert testing.summarize([good, crashed], chosen=False, seconds=2.0) == 1
     assert "failed: mid_sim (C++)" in capsys.readouterr().out
-    assert testing.summarize([good, empty], chosen=False) == 1, "a suite without tests is not a passed one"
-    assert testing.summarize([good, empty], chosen=True) == 0
+    assert testing.summarize([good, empty], chosen=False, seconds=2.0) == 1, (
+        "a suite without tests is not a passed one"
+    )
+    assert testing.summarize([good, empty], chosen=True, seconds=2.0) == 0

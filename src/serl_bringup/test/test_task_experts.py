@@ -16,8 +16,8 @@ from serl_reward.assembly import make_reward
 EPISODES = 5
 
 
-def run(name: str, episodes: int) -> tuple[list[str], list[int], list[float]]:
-    """Return how each episode of a task's expert ended, its length [steps], and its largest force [N]."""
+def run(name: str, episodes: int) -> tuple[list[str], list[float]]:
+    """Return how each episode of a task's expert ended, and its largest force [N]."""
     task = load_task(name, schemas=SCHEMAS)
     config = task.config("env", EnvConfig)
     arm_class = load(config.arm, "arm")
@@ -26,28 +26,27 @@ def run(name: str, episodes: int) -> tuple[list[str], list[int], list[float]]:
         config, arm, make_reward(config.reward, lambda cls: task.config("env", cls))
     )
     expert = load(task.config("operator", OperatorConfig).expert, "expert")(seed=1)
-    ends, lengths, forces = [], [], []
+    ends, forces = [], []
     try:
         for episode in range(episodes):
             observation, _ = environment.reset(episode)
             expert.reset()
             force = 0.0
-            for step in range(1, environment.spec.max_steps + 1):
+            for _ in range(environment.spec.max_steps):
                 result = environment.step(expert.act(observation))
                 observation, force = result.state, max(force, result.peak_force)
                 if result.terminated or result.truncated:
                     break
             ends.append(result.end_reason or "time is up")
-            lengths.append(step)
             forces.append(force)
     finally:
         environment.close()
-    return ends, lengths, forces
+    return ends, forces
 
 
 @pytest.mark.parametrize("name", ["pcb_insertion", "ram_insertion", "peg_insertion", "cable_routing"])
 def test_the_expert_does_the_task(name):
-    ends, _, forces = run(name, EPISODES)
+    ends, forces = run(name, EPISODES)
     assert ends.count("success") >= EPISODES - 1, f"so the episodes ended: {ends}"
     limit = load_task(name, schemas=SCHEMAS).config("env", EnvConfig).force_limit
     assert max(forces) < limit

@@ -219,7 +219,8 @@ class TrainingLoop:
             }
             for episode, success in list(news.items()):
                 place = (episode, self._last_steps[episode], *human_reward(success))
-                if not any([buffer.relabel(*place) for buffer in (self._online, self._demo)]):
+                held = [buffer.relabel(*place) for buffer in (self._online, self._demo)]
+                if not any(held):
                     del news[episode]
             self._judged.update(news)
             return len(news)
