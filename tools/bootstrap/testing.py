@@ -70,7 +70,11 @@ def run(state: State, environment: Mapping[str, str], arguments: list[str]) -> i
 def side_by_side(
     state: State, environment: Mapping[str, str], suites: Mapping[str, Path], reports: Path
 ) -> list[Result]:
-    """Run suites by name, as many at once as there are cores, and print what each said when it has ended."""
+    """Run suites by name and print what each said when it has ended.
+
+    As many run at once as SERL_TEST_JOBS says, or as there are cores.
+    """
+    jobs = int(environment.get("SERL_TEST_JOBS") or len(os.sched_getaffinity(0)))
     # Those with the most tests first, so that none is left to run alone at the end.
     order = sorted(suites, key=lambda name: -sum(file.stat().st_size for file in suites[name].rglob("*.py")))
     logs = {name: reports / f"{name}.log" for name in order}
@@ -85,7 +89,7 @@ def side_by_side(
             print(log.read(), end="", flush=True)
         return result
 
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with ThreadPoolExecutor(jobs) as pool:
         try:
             results = [pool.submit(one, number, name) for number, name in enumerate(order)]
             while wait(results, timeout=PROGRESS_SECONDS).not_done:
