@@ -39,10 +39,8 @@ def run(state: State, environment: Mapping[str, str], arguments: list[str]) -> i
     suite runs with them. Without arguments the compiled tests run first, which measure time, then the Python suites
     side by side, each in a ROS domain of its own.
     """
-    domain = int(
-        environment.get("ROS_DOMAIN_ID") or 1 + os.getpid() % 80
-    )  # apart from whatever else runs here
-    environment = {**environment, "ROS_DOMAIN_ID": str(domain)}
+    environment = dict(environment)
+    environment.setdefault("ROS_DOMAIN_ID", str(own_domain(0)))  # apart from whatever else runs here
     start = time.monotonic()
     reports = state.log / "tests"
     reports.mkdir(parents=True, exist_ok=True)
