@@ -19,6 +19,9 @@ class RunConfig:
     demos: int = parameter(20, "successful demonstrations to record before training (paper: 20)", 0, 100_000)
     bc_demos: int = parameter(100, "demonstrations for behaviour cloning (paper: 100)", 1, 100_000)
     train_minutes: float = parameter(18.0, "longest training on the wall clock [min]", 0.01, 100_000.0)
+    robots: int = parameter(
+        1, "robots that train one policy side by side, each in a simulation of its own", 1, 64
+    )
     max_env_steps: int = parameter(30_000, "environment steps after which training ends", 1, 1_000_000_000)
     stop_after_successes: int = parameter(
         100,

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from serl_core.plugins import load
@@ -19,12 +19,19 @@ class NodeSpec:
         name: Name in the graph, and key of its parameters.
         package, executable: What to start; the executable is also the module package.executable.
         robot_side: It runs beside the robot when learner and robot are two machines.
+        robot: Namespace of its robot where there are several, else empty.
     """
 
     name: str
     package: str
     executable: str
     robot_side: bool = True
+    robot: str = ""
+
+    @property
+    def path(self) -> str:
+        """Name in the graph below its robot's namespace, if any."""
+        return f"{self.robot}/{self.name}" if self.robot else self.name
 
 
 ENV = NodeSpec("env", "serl_env_node", "env_node")
@@ -62,6 +69,15 @@ def with_reward(nodes: Sequence[NodeSpec], env: Mapping[str, Any]) -> tuple[Node
     kind = load(env["reward"].rpartition("=")[2], "reward")
     awaited = isinstance(kind, type) and issubclass(kind, AwaitedReward)
     return (*nodes[:-1], REWARD, nodes[-1]) if awaited else tuple(nodes)
+
+
+def of_robots(nodes: Sequence[NodeSpec], robots: Sequence[str]) -> tuple[NodeSpec, ...]:
+    """Return a graph with the robot's side once for each robot, in its namespace; as it is where none is named."""
+    if not robots:
+        return tuple(nodes)
+    shared = tuple(node for node in nodes if not node.robot_side)
+    own = [node for node in nodes if node.robot_side]
+    return (*shared, *(replace(node, robot=robot) for robot in robots for node in own))
 
 
 def on_this_machine(nodes: Sequence[NodeSpec], learner: bool, robot: bool) -> tuple[NodeSpec, ...]:

@@ -20,27 +20,33 @@ from serl_core import codec, contract
 from serl_core.types import LearnerStatus
 
 
-def listen(node: Node, tally: Tally) -> None:
-    """Let a node keep a tally of what it hears."""
-    contract.subscription(node, contract.EPISODE, lambda m: tally.episodes.append(codec.from_episode(m)))
-    contract.subscription(node, contract.TRANSITION_ACK, lambda m: tally.acknowledge(codec.from_ack(m)))
+def listen(node: Node, tally: Tally, robots: Sequence[str] = ()) -> None:
+    """Let a node keep a tally of what it hears of robots, each in its namespace; empty: of the one in none."""
+    for topic in contract.of_each(robots, contract.EPISODE):
+        contract.subscription(node, topic, lambda m: tally.episodes.append(codec.from_episode(m)))
+    for topic in contract.of_each(robots, contract.TRANSITION_ACK):
+        contract.subscription(node, topic, lambda m: tally.acknowledge(codec.from_ack(m)))
 
 
 class Monitor(Tally):
     """A tally kept by a node spun in its own thread.
 
+    Args:
+        robots: Namespaces of several robots.
+
     Attributes:
         learner: The learner's last pulse.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, robots: Sequence[str] = ()) -> None:
         super().__init__()
+        self._robots = tuple(robots)
         self.learner: LearnerStatus | None = None
 
     def __enter__(self) -> Monitor:
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         self._node = Node("serl_monitor")
-        listen(self._node, self)
+        listen(self._node, self, self._robots)
         contract.subscription(self._node, contract.LEARNER_STATUS, self._on_learner)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
@@ -64,7 +70,7 @@ class Monitor(Tally):
             check: Called while waiting; raises when a process has died.
             timeout: For each node [s]; SerlError beyond it.
         """
-        Lifecycle(self._node).bring_up([node.name for node in nodes], check, timeout)
+        Lifecycle(self._node).bring_up([node.path for node in nodes], check, timeout)
 
     def show_at(self, desk: RecordingDesk) -> None:
         """Let a desk see what the environment sees, and each episode's end."""

@@ -254,7 +254,10 @@ def run_eval(
 def _load(name: str, settings: Sequence[str]) -> Task:
     """Load the task of a run: a person's device has settings of its own, which only a run with one knows."""
     asked = load_task(name, [s for s in settings if not s.startswith("intervention.")], SCHEMAS)
-    return load_task(name, settings, schemas_for(asked.config("run", RunConfig).intervention))
+    run = asked.config("run", RunConfig)
+    if run.robots > 1 and run.intervention not in ("none", "scripted"):
+        raise ConfigError(f"a person with a {run.intervention} minds one robot: leave out run.robots")
+    return load_task(name, settings, schemas_for(run.intervention))
 
 
 def _demonstrations(

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from pathlib import Path
 
 from serl_bringup.config import RunConfig
@@ -11,6 +13,9 @@ from serl_core.errors import ConfigError
 
 DEMO_SEED, EVALUATION_SEED = 1_000_003, 2_000_003
 """Added to the run's seed, so that demonstrations, training and evaluation start from different places."""
+
+ROBOT_SEED = 100_003
+"""Added once for each further of several robots, which start from different places too."""
 
 
 def for_demonstrations(task: Task, bag: Path, episodes: int, seed: int) -> Task:
@@ -29,6 +34,18 @@ def for_training(task: Task, out: Path, demos: Path | None, seed: int, pace: boo
         .with_values("actor", seed=seed)
         .with_values("learner", out=str(out), demos=str(demos or ""), seed=seed, pace=pace)
     )
+
+
+def by_robot(task: Task, robots: Sequence[str]) -> dict[str, Task]:
+    """Return a training's parameters as they are in the namespace of each of several robots: its own seeds."""
+    return {
+        robot: functools.reduce(
+            lambda own, node: own.with_values(node, seed=task.parameters[node]["seed"] + i * ROBOT_SEED),
+            ("env", "actor", "operator"),
+            task,
+        )
+        for i, robot in enumerate(robots)
+    }
 
 
 def of_person(task: Task, device: str) -> Task:

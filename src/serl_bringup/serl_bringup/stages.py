@@ -41,13 +41,13 @@ class TrainingResult:
 
 @contextmanager
 def _running(
-    nodes: Sequence[graph.NodeSpec], task: Task, folder: RunFolder, stage: str
+    nodes: Sequence[graph.NodeSpec], task: Task, folder: RunFolder, stage: str, robots: Sequence[str] = ()
 ) -> Iterator[tuple[Monitor, Supervisor]]:
-    """Bring a graph up, and take it down in order whatever happens."""
+    """Bring a graph up, the robot's side in each namespace of `robots`; take it down in order whatever happens."""
     parameters = folder.parameters.with_name(f"{stage}_parameters.yaml")
-    task.write(parameters)
-    nodes = graph.with_reward(nodes, task.parameters["env"])
-    with Monitor() as monitor, Supervisor(nodes, parameters, folder.logs / stage) as supervisor:
+    task.write(parameters, stage_parameters.by_robot(task, robots))
+    nodes = graph.of_robots(graph.with_reward(nodes, task.parameters["env"]), robots)
+    with Monitor(robots) as monitor, Supervisor(nodes, parameters, folder.logs / stage) as supervisor:
         monitor.bring_up(nodes, supervisor.check)
         yield monitor, supervisor
 
@@ -132,10 +132,12 @@ def train(
     elif person:
         task = stage_parameters.of_person(task, run.intervention)
         nodes = graph.with_operator(nodes, graph.INTERVENTION)
+    robots = [f"robot_{i + 1}" for i in range(run.robots)] if run.robots > 1 else []
+    task = task.with_values("learner", robots=robots)
     step_seconds = 1.0 / task.parameters["env"]["rate_hz"]
     budget = run.train_minutes * 60.0 - spent_seconds
     reason, launched = "", time.monotonic()
-    with _running(nodes, task, folder, "train") as (monitor, supervisor):
+    with _running(nodes, task, folder, "train", robots) as (monitor, supervisor):
 
         def starting() -> None:
             report(RunStatus(stage="start of training", elapsed_s=time.monotonic() - launched, fraction=0.0))

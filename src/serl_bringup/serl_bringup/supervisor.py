@@ -54,7 +54,7 @@ class Supervisor:
 
     Args:
         nodes: Start order.
-        parameters: ROS parameter file for all of them.
+        parameters: ROS parameter file for all of them; what it says of a node in a namespace counts there alone.
         logs: Folder for one log per node.
     """
 
@@ -69,11 +69,13 @@ class Supervisor:
         self._logs.mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, PARENT_VARIABLE: str(os.getpid()), "PYTHONUNBUFFERED": "1"}
         for node in self._nodes:
-            with open(self._log(node.name), "ab") as log:
-                self._log_starts[node.name] = log.tell()
-                self._processes[node.name] = subprocess.Popen(
+            self._log(node.path).parent.mkdir(exist_ok=True)
+            with open(self._log(node.path), "ab") as log:
+                self._log_starts[node.path] = log.tell()
+                self._processes[node.path] = subprocess.Popen(
                     [sys.executable, "-m", f"{node.package}.{node.executable}", "--ros-args",
-                     "--params-file", str(self._parameters), "-r", f"__node:={node.name}"],
+                     "--params-file", str(self._parameters), "-r", f"__node:={node.name}",
+                     *(["-r", f"__ns:=/{node.robot}"] if node.robot else [])],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
@@ -110,7 +112,7 @@ class Supervisor:
         began = time.monotonic()
         for group, share in ((self._nodes[1:], SENDER_SHARE), (self._nodes[:1], 1.0)):
             deadline = began + share * seconds
-            processes = [self._processes[node.name] for node in group if node.name in self._processes]
+            processes = [self._processes[node.path] for node in group if node.path in self._processes]
             for process in processes:
                 if process.poll() is None:
                     process.send_signal(signal.SIGTERM)

@@ -63,17 +63,22 @@ class Task:
         checked = {name: _check(self.schemas[node], name, value, where) for name, value in values.items()}
         return dataclasses.replace(self, parameters={**self.parameters, node: {**present, **checked}})
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Path, robots: Mapping[str, Task] | None = None) -> None:
         """Write one file for `--ros-args --params-file`, good for the nodes under any namespace.
 
         Empty lists are left out, since rcl cannot read them; the nodes' defaults stand for them.
+
+        Args:
+            path: Where.
+            robots: By namespace, the task as it is for the nodes there; written is what differs.
         """
         lines = [f"# Parameters of task {self.name}, complete."]
         for node, values in self.parameters.items():
-            written = {name: value for name, value in values.items() if value != ()}
-            if written:
-                lines += [f"/**/{node}:", "  ros__parameters:"]
-                lines += [f"    {name}: {_yaml_text(value)}" for name, value in written.items()]
+            lines += _section(f"/**/{node}", values)
+            for robot, task in (robots or {}).items():
+                own = task.parameters[node]
+                differing = {name: value for name, value in own.items() if value != values[name]}
+                lines += _section(f"/{robot}/{node}", differing)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -81,6 +86,12 @@ class Task:
         if node not in self.parameters:
             raise ConfigError(f"task {self.name}: no node {node!r}{suggest(node, self.parameters)}")
         return self.parameters[node]
+
+
+def _section(node: str, values: Mapping[str, Any]) -> list[str]:
+    written = {name: value for name, value in values.items() if value != ()}
+    head = [f"{node}:", "  ros__parameters:"] if written else []
+    return [*head, *(f"    {name}: {_yaml_text(value)}" for name, value in written.items())]
 
 
 def task_folders() -> list[Path]:

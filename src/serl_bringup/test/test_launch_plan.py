@@ -76,6 +76,12 @@ def test_the_nodes_of_each_stage_on_each_machine(plan: Any, stage: str, options:
     assert made.robot == ("" if nodes == (graph.LEARNER,) else "mujoco")
 
 
+def test_several_robots_share_the_learner_and_nothing_else() -> None:
+    nodes = graph.of_robots(graph.TRAIN, ["left", "right"])
+    assert [node.path for node in nodes] == ["learner", "left/actor", "left/env", "right/actor", "right/env"]
+    assert graph.of_robots(graph.TRAIN, []) == graph.TRAIN
+
+
 AWAITED = {"env_id": "", "reward": "serl_reward.awaited:AwaitedReward"}
 
 

@@ -234,6 +234,21 @@ def test_what_is_written_is_what_rcl_reads_under_any_namespace(here):
     assert yaml.safe_load((here / "p.yaml").read_text())["/**/env"]["ros__parameters"] == wanted
 
 
+def test_what_a_robot_has_of_its_own_counts_in_its_namespace_alone(here):
+    task = load_task("lamp", [], SCHEMAS)
+    task.write(here / "p.yaml", {"left": task, "right": task.with_values("env", seed=5)})
+    code = """if True:
+        import sys, rclpy
+        rclpy.init(args=["--ros-args", "--params-file", sys.argv[1]])
+        for namespace in ("", "/left", "/right"):
+            declare = {"automatically_declare_parameters_from_overrides": True}
+            print(rclpy.create_node("env", namespace=namespace, **declare).get_parameter("seed").value)
+    """
+    arguments = [sys.executable, "-c", code, str(here / "p.yaml")]
+    read = subprocess.run(arguments, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert read.split() == ["0", "0", "5"]
+
+
 # Mistakes.
 
 

@@ -1,13 +1,14 @@
 # Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
 """The wire contract: every topic's name, type and quality of service, written once.
 
-Names are relative, so that a namespace makes two robots. Publishers and subscribers both take them from here:
+Names are relative, so that a namespace makes two robots; a learner of several listens and speaks in each of their
+namespaces (`of_each`). Publishers and subscribers both take them from here:
 `publisher(node, contract.OBSERVATION)`, `subscription(node, contract.OBSERVATION, callback)`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -63,8 +64,13 @@ TOPICS = (
 
 
 def under(name: str, topic: Topic) -> Topic:
-    """Return a topic below a name: a controller's own."""
+    """Return a topic below a name: a controller's own, or that of a robot in its namespace."""
     return replace(topic, name=f"{name}/{topic.name}")
+
+
+def of_each(robots: Sequence[str], topic: Topic) -> list[Topic]:
+    """Return a topic of several robots, each in its namespace; of the only one, in no other, where none is named."""
+    return [under(robot, topic) for robot in robots] or [topic]
 
 
 def qos(topic: Topic) -> Any:

@@ -55,6 +55,12 @@ def test_a_controller_s_own_topics_lie_below_its_name() -> None:
     assert (topic.type, topic.depth) == (contract.TARGET_POSE.type, contract.TARGET_POSE.depth)
 
 
+def test_a_topic_of_each_robot_lies_in_its_namespace() -> None:
+    names = [topic.name for topic in contract.of_each(["left", "right"], contract.POLICY)]
+    assert names == ["left/policy", "right/policy"]
+    assert contract.of_each([], contract.POLICY) == [contract.POLICY]
+
+
 class RecordingNode:
     """Keeps what publishers and subscriptions were asked for."""
 

@@ -55,7 +55,9 @@ class EnvNode(ShellNode):
         transition = contract.publisher(self, contract.TRANSITION)
         episode = contract.publisher(self, contract.EPISODE)
         # A live environment's time comes from elsewhere, and so does its /clock where it is simulated.
-        self._clock_publisher = None if loop.live else contract.publisher(self, contract.CLOCK)
+        # A graph has one clock: simulated robots in namespaces, each in a time of its own, leave it alone.
+        timed = not loop.live and self.get_namespace() == "/"
+        self._clock_publisher = contract.publisher(self, contract.CLOCK) if timed else None
         self._controller_state = contract.publisher(self, contract.CONTROLLER_STATE)
         self._driver = EnvDriver(
             loop,

@@ -21,6 +21,9 @@ class LearnerConfig:
         choices=("rlpd", "hg_dagger", "residual", "ibrl", "dapg"),
     )
     demos: str = parameter("", "bag of demonstrations for the demo buffer; empty: none")
+    robots: tuple[str, ...] = parameter(
+        (), "namespaces of the robots that feed it and get its policy; empty: one robot, in its own namespace"
+    )
     seed: int = parameter(0, "seed of networks and sampling", 0, 2**31 - 1)
     pace: bool = parameter(
         True,

@@ -6,6 +6,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from serl_core import codec, contract
 from serl_core.errors import BagError
 from serl_core.shell_node import ShellNode, run
 from serl_core.specs import EnvSpec
+from serl_core.types import TransitionAck
 from serl_learner.agents.config import AGENTS
 from serl_learner.bag.labels import LabelFile
 from serl_learner.config import LearnerConfig
@@ -47,15 +49,13 @@ class LearnerNode(ShellNode):
         self._config = self.config(LearnerConfig)
         self._loop_config = self.config(LoopConfig)
         self._agent = self.config(AGENTS[self._config.agent])
-        self._ack = contract.publisher(self, contract.TRANSITION_ACK)
-        self._policy = contract.publisher(self, contract.POLICY)
+        self._acks = self._to_robots(contract.TRANSITION_ACK)
+        self._policies = self._to_robots(contract.POLICY)
         self._status = contract.publisher(self, contract.LEARNER_STATUS)
-        contract.subscription(self, contract.ENV_DESCRIPTION, self.guarded(self._on_description))
-        contract.subscription(self, contract.TRANSITION, self.guarded(self._on_transition), raw=True)
-        contract.subscription(self, contract.EPISODE, self.guarded(self._on_episode), raw=True)
-        contract.subscription(
-            self, contract.CONTROLLER_STATE, self.guarded(self._on_controller_state), raw=True
-        )
+        self._from_robots(contract.ENV_DESCRIPTION, self._on_description)
+        self._from_robots(contract.TRANSITION, self._on_transition, raw=True)
+        self._from_robots(contract.EPISODE, self._on_episode, raw=True)
+        self._from_robots(contract.CONTROLLER_STATE, self._on_controller_state, raw=True)
         self.create_timer(ACK_SECONDS, self.guarded(self._acknowledge))
         self.create_timer(1.0, self.guarded(self._publish_status))
         self.create_timer(1.0, self.guarded(self._heed_people))
@@ -87,6 +87,20 @@ class LearnerNode(ShellNode):
         figures = self._recording.figures() if self._recording is not None else {}
         return {"phase": self._phase, **figures}
 
+    # Every robot's topics.
+
+    def _to_robots(self, topic: contract.Topic) -> list[Any]:
+        return [contract.publisher(self, own) for own in contract.of_each(self._config.robots, topic)]
+
+    def _from_robots(self, topic: contract.Topic, callback: Callable[[Any], None], raw: bool = False) -> None:
+        for own in contract.of_each(self._config.robots, topic):
+            contract.subscription(self, own, self.guarded(callback), raw=raw)
+
+    def _send_ack(self, ack: TransitionAck) -> None:
+        message = codec.to_ack(ack)
+        for publisher in self._acks:
+            publisher.publish(message)
+
     # The executor's thread.
 
     def _on_description(self, message: Any) -> None:
@@ -105,7 +119,7 @@ class LearnerNode(ShellNode):
         receipt = recording.receive(transition, time.time_ns(), cdr)
         if receipt.new and self._loop is not None:
             self._loop.ingest(transition)
-        self._ack.publish(codec.to_ack(receipt.ack))
+        self._send_ack(receipt.ack)
 
     def _on_episode(self, cdr: bytes) -> None:
         if self._recording is None or self._loop is None:
@@ -123,7 +137,7 @@ class LearnerNode(ShellNode):
     def _acknowledge(self) -> None:
         recording = self._recording
         for ack in recording.acks() if recording is not None else ():
-            self._ack.publish(codec.to_ack(ack))
+            self._send_ack(ack)
 
     def _publish_status(self) -> None:
         if self._loop is None or self._recording is None:
@@ -205,7 +219,9 @@ class LearnerNode(ShellNode):
             recording.close()
 
     def _publish_policy(self, loop: TrainingLoop) -> None:
-        self._policy.publish(codec.to_weights(loop.policy_weights(time.time())))
+        message = serialize_message(codec.to_weights(loop.policy_weights(time.time())))  # once for all robots
+        for publisher in self._policies:
+            publisher.publish(message)
 
 
 def main() -> None:
