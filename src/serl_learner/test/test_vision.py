@@ -380,3 +380,19 @@ def test_cloning_finds_what_only_the_camera_shows():
     error = np.abs(np.array(found) - actions[0]).mean()
     assert error < 0.1, error
     assert jnp.isfinite(error)
+
+
+@pytest.mark.parametrize("sides", [(8, 8), (7, 10), (5, 9), (1, 3)])
+def test_product_of_patches_is_the_strided_convolution(sides):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(3, *sides, 4)).astype(np.float32)
+    kernel = rng.normal(size=(3, 3, 4, 6)).astype(np.float32)
+
+    def of(operation):
+        return jax.jit(jax.value_and_grad(lambda x, kernel: jnp.sum(operation(x, kernel) ** 2), (0, 1)))
+
+    value, gradients = of(encoder._halving_product)(x, kernel)
+    expected, by_convolution = of(encoder._halving_convolution)(x, kernel)
+    np.testing.assert_allclose(value, expected, rtol=1e-5)
+    for ours, theirs in zip(gradients, by_convolution, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
