@@ -82,7 +82,8 @@ class RateMeter:
 
     def rate(self, now: float) -> float:
         """Return the rate [1/s]; 0 before two notes or after a silence of one window."""
-        marks = [mark for mark in self._marks if now - mark[0] <= self._window]
+        # The learning thread adds marks meanwhile; the copy is one operation of the interpreter.
+        marks = [mark for mark in list(self._marks) if now - mark[0] <= self._window]
         if len(marks) < 2 or now <= marks[0][0]:
             return 0.0
         # The first mark opens the interval: its own events ended before it.
