@@ -207,9 +207,9 @@ class LearnerNode(ShellNode):
         self._publish_policy(loop)
         facts = {"seed": self._config.seed}
         recording = Recording(out / "bag", spec, time.time_ns(), loop.step_limit, known, facts)
+        self._recording = recording  # from here on, who describes itself is greeted there
         for env_id in self._env_ids:
             recording.intake.greet(env_id)
-        self._recording = recording
         self._labels = LabelFile(out / "bag")
         return loop
 

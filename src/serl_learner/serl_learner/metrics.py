@@ -68,7 +68,7 @@ def metrics_writer(run: Path, wandb_project: str) -> MetricsWriter:
 
 
 class RateMeter:
-    """Events per second over the last `window` seconds."""
+    """Events per second over the last `window` seconds; one thread may add while another reads."""
 
     def __init__(self, window: float) -> None:
         self._window = window
@@ -82,7 +82,7 @@ class RateMeter:
 
     def rate(self, now: float) -> float:
         """Return the rate [1/s]; 0 before two notes or after a silence of one window."""
-        # The learning thread adds marks meanwhile; the copy is one operation of the interpreter.
+        # A copy is one operation of the interpreter, which no other thread interrupts.
         marks = [mark for mark in list(self._marks) if now - mark[0] <= self._window]
         if len(marks) < 2 or now <= marks[0][0]:
             return 0.0

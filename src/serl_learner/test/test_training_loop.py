@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import shutil
 import sys
+import threading
 import types
 
 import jax
@@ -328,6 +330,26 @@ def test_rates_count_recent_events_only():
         meter.add(8, i * 0.5)
     assert meter.rate(5.0) == pytest.approx(16.0)
     assert meter.rate(20.0) == 0.0
+
+
+def test_a_rate_is_read_while_another_thread_adds():
+    meter, done, usual = RateMeter(200.0), threading.Event(), sys.getswitchinterval()
+
+    def add():
+        for now in itertools.takewhile(lambda _: not done.is_set(), itertools.count()):
+            meter.add(1, float(now))
+
+    adding = threading.Thread(target=add)
+    sys.setswitchinterval(1e-6)  # threads take turns as often as they can
+    try:
+        adding.start()
+        for _ in range(2000):
+            meter.rate(meter._marks[-1][0] if meter._marks else 0.0)
+    finally:
+        done.set()
+        adding.join()
+        sys.setswitchinterval(usual)
+    assert meter.rate(meter._marks[-1][0]) == pytest.approx(1.0)
 
 
 def test_training_ends_after_too_many_skipped_updates_and_keeps_what_was_good(tmp_path):
