@@ -73,11 +73,9 @@ def with_reward(nodes: Sequence[NodeSpec], env: Mapping[str, Any]) -> tuple[Node
 
 def of_robots(nodes: Sequence[NodeSpec], robots: Sequence[str]) -> tuple[NodeSpec, ...]:
     """Return a graph with the robot's side once for each robot, in its namespace; as it is where none is named."""
-    if not robots:
-        return tuple(nodes)
     shared = tuple(node for node in nodes if not node.robot_side)
     own = [node for node in nodes if node.robot_side]
-    return (*shared, *(replace(node, robot=robot) for robot in robots for node in own))
+    return (*shared, *(replace(node, robot=robot) for robot in robots or ("",) for node in own))
 
 
 def on_this_machine(nodes: Sequence[NodeSpec], learner: bool, robot: bool) -> tuple[NodeSpec, ...]:

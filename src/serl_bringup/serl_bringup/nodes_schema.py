@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from serl_actor.config import ActorConfig
-from serl_actor.intervention.config import InterventionConfig, OperatorConfig
+from serl_actor.intervention.config import DEVICES, InterventionConfig, OperatorConfig
 from serl_bringup.config import RunConfig
 from serl_core.plugins import load
 from serl_env_node.config import EnvConfig
@@ -59,4 +59,4 @@ WITH_PERSON = {**SCHEMAS, "intervention": (InterventionConfig,)}
 
 def schemas_for(operator: str) -> Mapping[str, Any]:
     """Return the config classes by node of a run in which `operator`, one of `config.INTERVENTIONS`, may take over."""
-    return SCHEMAS if operator in ("none", "scripted") else WITH_PERSON
+    return WITH_PERSON if operator in DEVICES else SCHEMAS

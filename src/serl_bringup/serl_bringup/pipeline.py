@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
+from serl_actor.intervention.config import DEVICES
 from serl_bringup import stages
 from serl_bringup.config import RunConfig
 from serl_bringup.nodes_schema import SCHEMAS, schemas_for
@@ -255,7 +256,7 @@ def _load(name: str, settings: Sequence[str]) -> Task:
     """Load the task of a run: a person's device has settings of its own, which only a run with one knows."""
     asked = load_task(name, [s for s in settings if not s.startswith("intervention.")], SCHEMAS)
     run = asked.config("run", RunConfig)
-    if run.robots > 1 and run.intervention not in ("none", "scripted"):
+    if run.robots > 1 and run.intervention in DEVICES:
         raise ConfigError(f"a person with a {run.intervention} minds one robot: leave out run.robots")
     return load_task(name, settings, schemas_for(run.intervention))
 

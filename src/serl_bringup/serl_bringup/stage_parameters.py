@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
 from pathlib import Path
 
 from serl_bringup.config import RunConfig
@@ -36,16 +34,11 @@ def for_training(task: Task, out: Path, demos: Path | None, seed: int, pace: boo
     )
 
 
-def by_robot(task: Task, robots: Sequence[str]) -> dict[str, Task]:
-    """Return a training's parameters as they are in the namespace of each of several robots: its own seeds."""
-    return {
-        robot: functools.reduce(
-            lambda own, node: own.with_values(node, seed=task.parameters[node]["seed"] + i * ROBOT_SEED),
-            ("env", "actor", "operator"),
-            task,
-        )
-        for i, robot in enumerate(robots)
-    }
+def of_robot(task: Task, index: int) -> Task:
+    """Give one of several robots, counted from 0, seeds of its own."""
+    for node in ("env", "actor", "operator"):
+        task = task.with_values(node, seed=task.parameters[node]["seed"] + index * ROBOT_SEED)
+    return task
 
 
 def of_person(task: Task, device: str) -> Task:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from serl_actor.intervention.caution import caution, of_summary
+from serl_actor.intervention.config import DEVICES
 from serl_bringup import graph, stage_parameters
 from serl_bringup.config import RunConfig
 from serl_bringup.monitor_node import Monitor
@@ -45,7 +46,7 @@ def _running(
 ) -> Iterator[tuple[Monitor, Supervisor]]:
     """Bring a graph up, the robot's side in each namespace of `robots`; take it down in order whatever happens."""
     parameters = folder.parameters.with_name(f"{stage}_parameters.yaml")
-    task.write(parameters, stage_parameters.by_robot(task, robots))
+    task.write(parameters, {robot: stage_parameters.of_robot(task, i) for i, robot in enumerate(robots)})
     nodes = graph.of_robots(graph.with_reward(nodes, task.parameters["env"]), robots)
     with Monitor(robots) as monitor, Supervisor(nodes, parameters, folder.logs / stage) as supervisor:
         monitor.bring_up(nodes, supervisor.check)
@@ -122,7 +123,7 @@ def train(
         spent_seconds: Training time of earlier parts of a resumed run [s].
     """
     run = task.config("run", RunConfig)
-    person = run.intervention not in ("none", "scripted")
+    person = run.intervention in DEVICES
     real_time = person or task.parameters["env"]["real_time_factor"] > 0.0
     task = stage_parameters.for_training(task, folder.path, demos, seed, pace=not real_time)
     nodes = graph.TRAIN
