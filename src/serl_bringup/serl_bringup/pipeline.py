@@ -109,6 +109,8 @@ def run_task(
         }
         written = _write(folder, summary)
         _plots(task, folder, demos)
+        if advice := _advice(trials, folder):
+            console.print(advice, soft_wrap=True)
         return written
 
 
@@ -347,12 +349,25 @@ def _trial_figures(trials: Sequence[EpisodeSummary]) -> dict[str, Any]:
     return {
         "success_rate": successes / len(trials),
         "reward_success_rate": sum(e.success for e in trials) / len(trials),
+        "fooled_rate": sum(e.fooled for e in trials) / len(trials),
         "success_ci95": list(wilson_interval(successes, len(trials))),
         "episodes": len(trials),
         "cycle_time_s": mean,
         "cycle_time_ci95_s": [low, high],
         "peak_force_n": max(e.peak_force for e in trials),
     }
+
+
+def _advice(trials: Sequence[EpisodeSummary], folder: RunFolder) -> str:
+    """Return what to do about a reward that pays for what is no success; empty where none was seen to."""
+    fooled = sum(e.fooled for e in trials)
+    if not fooled:
+        return ""
+    return (
+        f"{fooled} of {len(trials)} trials were rewarded without having achieved the task. If a classifier pays, "
+        f"show it what it took for a success, and train again: ./serl label '{folder.bag}', then "
+        f"./serl classifier train '{folder.bag}' --out CLASSIFIER --add"
+    )
 
 
 def _plots(task: Task, folder: RunFolder, demos: Sequence[EpisodeSummary]) -> None:

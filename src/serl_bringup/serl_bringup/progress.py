@@ -98,13 +98,15 @@ def health_line(status: RunStatus) -> str:
 
     Empty where nobody learns.
 
-    Looked at are the reward rate, Q against the return (RLPD must not overestimate) and the entropy against
-    its target (the temperature adapts until they agree). The worst finding gives the verdict.
+    Looked at are the reward rate, the reward against the truth where that is known, Q against the return (RLPD must
+    not overestimate) and the entropy against its target (the temperature adapts until they agree). The worst
+    finding gives the verdict.
     """
     if status.learner is None:
         return ""
     judged = (
         _judge_reward(status.episodes),
+        _judge_truth(status.episodes),
         _judge_q(status.learner),
         _judge_entropy(status.learner),
         _judge_updates(status.learner),
@@ -131,6 +133,17 @@ def _judge_reward(episodes: Sequence[EpisodeSummary]) -> tuple[str, str] | None:
             f"no reward in the last 20 of {len(episodes)} episodes: are demonstrations and reward right?",
         )
     return "watch" if len(episodes) >= 20 else "ok", f"no reward yet in {len(episodes)} episodes"
+
+
+def _judge_truth(episodes: Sequence[EpisodeSummary]) -> tuple[str, str] | None:
+    recent = episodes[-20:]
+    fooled = sum(episode.fooled for episode in recent)
+    # One may be a tolerance at its edge; most of what was paid is a policy that learns to fool its reward.
+    if fooled < 2:
+        return None
+    paid = sum(episode.success for episode in recent)
+    text = f"{fooled} of the last {len(recent)} episodes were rewarded without having achieved the task"
+    return "bad" if 2 * fooled > paid else "watch", text
 
 
 def _judge_q(learner: LearnerStatus) -> tuple[str, str] | None:

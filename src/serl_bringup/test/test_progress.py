@@ -40,6 +40,12 @@ def training(successes=(True,) * 30, **figures):
     return RunStatus("training", episodes=[episode(s) for s in successes], learner=learner(**figures))
 
 
+def paid(truths):
+    """Every episode was rewarded; what was true of each, None: unknown."""
+    episodes = [episode(True, ground_truth=truth) for truth in truths]
+    return RunStatus("training", episodes=episodes, learner=learner())
+
+
 def text_of(renderable, width=100):
     stream = io.StringIO()
     Console(file=stream, width=width, force_terminal=True, color_system=None).print(renderable)
@@ -80,6 +86,10 @@ def test_a_healthy_run_is_ok():
         (training(entropy=-5.5, q_mean=40.0), "bad", "explores little"),
         (training(skipped_updates=3), "watch", "3 updates skipped"),
         (training(q_mean=-150.0, return_mean=-300.0), "ok", "return of -300"),
+        (paid(truths=[True] * 17 + [False] * 3), "watch", "3 of the last 20 episodes were rewarded without"),
+        (paid(truths=[False] * 40), "bad", "20 of the last 20 episodes were rewarded without"),
+        (paid(truths=[False] * 20 + [True] * 19 + [False]), "ok", "reward"),
+        (paid(truths=[None] * 20), "ok", "reward"),
     ],
 )
 def test_health_names_the_fault(status, verdict, why):

@@ -126,6 +126,11 @@ class EpisodeSummary:
         """Whether the task was achieved, by the best that is known: what an evaluation counts."""
         return self.success if self.ground_truth is None else self.ground_truth
 
+    @property
+    def fooled(self) -> bool:
+        """Whether the reward said success, and the truth is known and says otherwise."""
+        return self.success and self.ground_truth is False
+
 
 @dataclass(frozen=True)
 class TransitionAck:

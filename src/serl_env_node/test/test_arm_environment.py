@@ -472,7 +472,7 @@ def test_a_false_positive_of_the_reward_is_no_achievement() -> None:
     loop = StepLoop(ArmEnvironment(FakeArm(), reward, EnvConfig(task="fake"), known), "e")
     loop.start_episode(0)
     assert loop.step(Decision(Source.POLICY, unit(0))).discount == 0.0
-    assert (loop.summary().success, loop.summary().achieved) == (True, False)
+    assert (loop.summary().success, loop.summary().achieved, loop.summary().fooled) == (True, False, True)
 
 
 def test_without_ground_truth_the_reward_is_believed() -> None:
@@ -482,6 +482,7 @@ def test_without_ground_truth_the_reward_is_believed() -> None:
     loop.step(Decision(Source.POLICY, unit(0)))
     assert loop.summary().ground_truth is None
     assert loop.summary().achieved == loop.summary().success
+    assert not loop.summary().fooled
 
 
 def test_where_the_part_is_must_be_known_to_be_observed() -> None:
