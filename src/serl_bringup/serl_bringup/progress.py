@@ -20,7 +20,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from serl_bringup.statistics import duration_text, mean_interval, moving_rate
+from serl_bringup.statistics import WINDOW, duration_text, mean_interval, moving_rate
 from serl_core.types import EpisodeSummary, LearnerStatus
 
 NAN = float("nan")
@@ -65,15 +65,15 @@ class RunStatus:
         return [episode.success for episode in self.episodes]
 
     @property
-    def success_last_20(self) -> float:
-        """Rate of success over the last 20 episodes; NaN before the first."""
-        recent = self.successes[-20:]
+    def recent_success(self) -> float:
+        """Rate of success over the last `WINDOW` episodes; NaN before the first."""
+        recent = self.successes[-WINDOW:]
         return sum(recent) / len(recent) if recent else NAN
 
     @property
     def cycle_time_s(self) -> float:
-        """Mean duration of the last 20 successes [s]; NaN before the first."""
-        return mean_interval([e.duration for e in self.episodes if e.success][-20:])[0]
+        """Mean duration of the last `WINDOW` successes [s]; NaN before the first."""
+        return mean_interval([e.duration for e in self.episodes if e.success][-WINDOW:])[0]
 
     @property
     def interventions(self) -> int:
@@ -121,7 +121,7 @@ def health_line(status: RunStatus) -> str:
 def _judge_reward(episodes: Sequence[EpisodeSummary]) -> tuple[str, str] | None:
     if not episodes:
         return None
-    recent = episodes[-20:]
+    recent = episodes[-WINDOW:]
     earned = sum(episode.undiscounted_return for episode in recent)
     rate = earned / max(sum(episode.steps for episode in recent), 1)
     text = f"reward {rate:.3g} a step"
@@ -130,13 +130,13 @@ def _judge_reward(episodes: Sequence[EpisodeSummary]) -> tuple[str, str] | None:
     if len(episodes) >= 100:
         return (
             "bad",
-            f"no reward in the last 20 of {len(episodes)} episodes: are demonstrations and reward right?",
+            f"no reward in the last {WINDOW} of {len(episodes)} episodes: are demonstrations and reward right?",
         )
-    return "watch" if len(episodes) >= 20 else "ok", f"no reward yet in {len(episodes)} episodes"
+    return "watch" if len(episodes) >= WINDOW else "ok", f"no reward yet in {len(episodes)} episodes"
 
 
 def _judge_truth(episodes: Sequence[EpisodeSummary]) -> tuple[str, str] | None:
-    recent = episodes[-20:]
+    recent = episodes[-WINDOW:]
     fooled = sum(episode.fooled for episode in recent)
     # One may be a tolerance at its edge; most of what was paid is a policy that learns to fool its reward.
     if fooled < 2:
@@ -271,7 +271,7 @@ def plain_line(status: RunStatus) -> str:
     if status.learner is not None:
         parts.append(f"{status.learner.critic_updates} updates")
     if status.successes:
-        parts.append(f"success {status.success_last_20:.0%} of last {min(len(status.successes), 20)}")
+        parts.append(f"success {status.recent_success:.0%} of last {min(len(status.successes), WINDOW)}")
     if math.isfinite(status.cycle_time_s):
         parts.append(f"cycle {status.cycle_time_s:.1f} s")
     parts.append(f"elapsed {duration_text(status.elapsed_s)}")
@@ -314,8 +314,8 @@ def render(status: RunStatus) -> RenderableType:
         "cycle time", _number(status.cycle_time_s, ".1f", " s"), "interventions", str(status.interventions),
         "policy version", str(status.policy_version),
     )  # fmt: skip
-    rate = _number(status.success_last_20, ".0%")
-    success = Text.assemble(("success over the last 20  ", "dim"), (rate, "bold"), "  ")
+    rate = _number(status.recent_success, ".0%")
+    success = Text.assemble((f"success over the last {WINDOW}  ", "dim"), (rate, "bold"), "  ")
     success.append(sparkline(moving_rate(status.successes)), "cyan")
     lines: list[RenderableType] = [head, figures, success]
     if health := status.health or health_line(status):

@@ -58,11 +58,11 @@ def test_figures_come_from_the_episodes():
         episodes=[episode(False, duration=10.0, interventions=2)] * 5 + [episode(True, duration=2.0)] * 15,
         learner=learner(env_steps=640, policy_version=9),
     )
-    assert status.success_last_20 == 0.75
+    assert status.recent_success == 0.75
     assert status.cycle_time_s == 2.0, "failures have no cycle time"
     assert (status.interventions, status.env_steps, status.policy_version) == (10, 640, 9)
     nothing = RunStatus("demonstrations")
-    assert math.isnan(nothing.success_last_20) and math.isnan(nothing.cycle_time_s)
+    assert math.isnan(nothing.recent_success) and math.isnan(nothing.cycle_time_s)
     assert (nothing.env_steps, nothing.policy_version) == (0, 0)
 
 
