@@ -61,6 +61,20 @@ def test_features_are_those_of_shifted_images(agent):
     assert len(draws) > 15, "shifts are not drawn from all"
 
 
+def test_where_all_shifts_are_kept_each_is_there_once_as_the_plain_way_draws_them(agent):
+    cache = cache_of(dataclasses.replace(agent, feature_shifts=1000))
+    row = rows_of(episode(1))[0]
+    maps = cache.encode([row])[0].frame.images["left"]
+    assert maps.shape == cache.shapes["left"] == (25, 1, 1, 12)
+    padded = np.pad(row.frame.images["left"], ((2, 2), (2, 2), (0, 0)), "edge")
+    crops = [padded[i : i + 16, j : j + 16] for i in range(5) for j in range(5)]
+    exact = np.asarray(jax.jit(resnet10.features)(agent.backbone(SPEC_IMAGES).leaves, np.stack(crops)))
+    distances = np.abs(exact[None] - maps[:, None].astype(np.float32)).max((2, 3, 4))
+    assert distances.min(axis=0).max() < 0.01 and distances.min(axis=1).max() < 0.01
+    corners = cache._corners("left", ("env", 0, 0))
+    assert sorted(map(tuple, corners.tolist())) == list(np.ndindex(5, 5))
+
+
 def test_every_frame_has_its_own_features_in_whatever_order_rows_come(agent):
     rows = rows_of(episode(9)) + rows_of(episode(5, 1))
     together = cache_of(agent).encode(rows)

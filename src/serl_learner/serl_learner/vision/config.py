@@ -41,10 +41,10 @@ class VisionOptions:
     )
     feature_shifts: int = parameter(
         3,
-        "Shifts of every frame whose features replay holds in place of its images, with resnet10;"
-        " 0: images are held, and features computed for every sample",
+        "Shifts of every frame whose features replay holds in place of its images, with resnet10, at most all of"
+        " the (2 shift_padding + 1)^2; 0: images are held, and features computed for every sample",
         0,
-        64,
+        1024,
     )
 
     def backbone(self, spec: EnvSpec) -> Backbone | None:

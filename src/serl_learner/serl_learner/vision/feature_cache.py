@@ -2,7 +2,8 @@
 """Feature maps of a frozen backbone, computed once for every frame instead of once for every sample.
 
 A frozen backbone answers the same image with the same features, so that replay can hold these in place of pixels.
-Augmentation stays: of every frame some random shifts are kept, and a sample draws one of them.
+Augmentation stays: of every frame some random shifts are kept, no two alike, and a sample draws one of them. Where all
+that there are of `shift_padding` are kept, it draws as one does that shifts every sample anew.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ class FeatureCache:
 
     def __init__(self, options: VisionOptions, config: VisionConfig, backbone: Backbone, seed: int) -> None:
         self._padding = options.shift_padding
-        self._shifts = options.feature_shifts
+        self._places = 2 * options.shift_padding + 1  # where a shifted image may begin, along each side
+        self._shifts = min(options.feature_shifts, self._places**2)
         self._cameras = tuple(camera for camera, _ in config.cameras)
         self._backbone = jax.device_put(backbone.leaves)
         self._seed = seed
@@ -92,7 +94,8 @@ class FeatureCache:
     def _corners(self, camera: str, key: Key) -> np.ndarray:
         env_id, episode, step = key
         entropy = (self._seed, zlib.crc32(env_id.encode()), episode, step, zlib.crc32(camera.encode()))
-        return np.random.default_rng(entropy).integers(0, 2 * self._padding + 1, (self._shifts, 2), np.int32)
+        chosen = np.random.default_rng(entropy).choice(self._places**2, self._shifts, replace=False)
+        return np.stack(np.divmod(chosen, self._places), axis=-1).astype(np.int32)
 
 
 def _frames(row: Row) -> tuple[tuple[Key, Frame], tuple[Key, Frame]]:
