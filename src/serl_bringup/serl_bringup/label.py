@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -52,12 +52,13 @@ def label_episode(bag: Path, success: bool, episode_id: int | None = None) -> st
     return f"{path}: episode {named[-1][1]} of {named[-1][0]} is a {'success' if success else 'failure'}"
 
 
-def label_by_ground_truth(bag: Path, reward: str = "") -> str:
+def label_by_ground_truth(bag: Path, reward: str = "", settings: Sequence[str] = ()) -> str:
     """Label every frame of a bag by a reward that needs no camera; return what is labelled then.
 
     Args:
         bag: Recording of a task, with the state arrays that the reward reads.
         reward: "module:Class"; "": the task's own.
+        settings: "key=value" over the task's parameters, such as a tolerance stricter than the evaluation's.
 
     ConfigError where the bag has labels already or the reward is itself learned from images.
     """
@@ -66,7 +67,7 @@ def label_by_ground_truth(bag: Path, reward: str = "") -> str:
     spec = read_spec(bag)
     if spec is None:
         raise ConfigError(f"{bag} does not say which task it is of: record it with ./serl demos or run")
-    task = load_task(spec.task, [f"env.reward={reward}"] if reward else [], SCHEMAS)
+    task = load_task(spec.task, [*settings, *([f"env.reward={reward}"] if reward else [])], SCHEMAS)
     name = task.parameters["env"]["reward"]
     made = make_reward(name, lambda cls: task.config("env", cls))
     if made.cameras:

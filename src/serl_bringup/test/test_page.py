@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import socket
 import urllib.error
@@ -22,11 +23,11 @@ from serl_bringup.page.recording import RecordingDesk
 from serl_bringup.page.server import OWN_HEADER, PageServer
 from serl_core import codec
 from serl_core.errors import ConfigError, SerlError
-from serl_core.specs import env_spec_to_json
+from serl_core.specs import ArraySpec, env_spec_to_json
 from serl_core.testing.fakes import fake_spec, random_episode
 from serl_core.types import EpisodeSummary
 from serl_learner.bag import BagWriter
-from serl_learner.bag.labels import FrameKey, read_labels
+from serl_learner.bag.labels import FrameKey, labels_path, observations, read_labels
 from serl_learner.demonstrations import read_demonstrations
 from serl_learner.recording import EPISODE_TYPE
 
@@ -162,6 +163,20 @@ def test_a_word_on_an_episode_needs_no_cameras_and_spares_other_labels(tmp_path:
     assert read_labels(bag).episodes == {(ENV, 0): True, (ENV, 1): True}
     with pytest.raises(ConfigError, match="no episode 7 that ended; it has 2"):
         label_episode(bag, success=True, episode_id=7)
+
+
+def test_ground_truth_labels_every_frame_as_strictly_as_asked(tmp_path: Path) -> None:
+    spec = fake_spec(task="cable_routing")
+    offset = ArraySpec("part_offset", (3,), unit="m")
+    bag = record(tmp_path / "cable", dataclasses.replace(spec, state=(*spec.state, offset)))
+    within = sum(bool(np.all(np.abs(seen.state["part_offset"]) <= 1.0)) for _, seen in observations(bag))
+    total = 2 * (LENGTH + 1)
+    assert 0 < within < total, "noise within a metre at times"
+    told = label_by_ground_truth(bag, settings=["env.part_tolerance_m=[1.0, 1.0, 1.0]"])
+    assert told.endswith(f"{within} frames of success, {total - within} of failure")
+    labels_path(bag).unlink()
+    assert label_by_ground_truth(bag).endswith(f" 0 frames of success, {total} of failure"), "the task's own"
+    assert len(read_labels(bag).frames) == total
 
 
 def test_ground_truth_refuses_what_a_person_labelled(bag: Path) -> None:
