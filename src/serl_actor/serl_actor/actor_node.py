@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from serl_actor.policy_runner import PolicyRunner
 from serl_actor.weight_slot import WeightSlot
 from serl_core import codec, contract
 from serl_core.errors import SchemaError
+from serl_core.latency import RecentLatencies
 from serl_core.shell_node import ShellNode, run
 from serl_core.specs import EnvSpec
 from serl_core.types import Action, PolicyWeights
@@ -28,7 +28,7 @@ class ActorNode(ShellNode):
         self._slot: WeightSlot[PolicyRunner] | None = None
         self._waiting: PolicyWeights | None = None
         self._answer: Action | None = None
-        self._milliseconds = 0.0
+        self._latencies = RecentLatencies()
 
     def setup(self) -> None:
         """Load the checkpoint named by the parameters, or listen for the learner's weights."""
@@ -63,13 +63,13 @@ class ActorNode(ShellNode):
             self._slot = None
 
     def diagnostics(self) -> dict[str, Any]:
-        """Weights in use and time to answer."""
+        """Weights in use, and time from an observation's arrival to its answer over the recent ones [ms]."""
         runner = self._slot.take() if self._slot is not None else None
         return {
             "policy_version": runner.version if runner is not None else "none yet",
             "weights_received": self._slot.received if self._slot is not None else 0,
             "weights_refused": self._slot.rejected if self._slot is not None else 0,
-            "answer_ms": round(self._milliseconds, 3),
+            **self._latencies.figures(),
         }
 
     def _on_description(self, message: Any) -> None:
@@ -94,16 +94,15 @@ class ActorNode(ShellNode):
         if self._from_checkpoint:
             self.fail(SchemaError(reason))  # no others will come
 
-    def _on_observation(self, message: Any) -> None:
+    def _on_observation(self, message: Any, info: dict[str, int]) -> None:
         runner = self._slot.take() if self._slot is not None else None
         if not self._active or runner is None or not message.request:
             return
-        began = time.perf_counter()
         asked = (message.episode_id, message.step)
         if self._answer is None or asked != (self._answer.episode_id, self._answer.step):
             self._answer = runner.act(codec.from_observation(self._spec, message), self._rng)
         self._actions.publish(codec.to_action(self._answer, codec.from_time(message.header.stamp)))
-        self._milliseconds += 0.05 * ((time.perf_counter() - began) * 1e3 - self._milliseconds)
+        self._latencies.add(contract.age(info))
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ namespaces (`of_each`). Publishers and subscribers both take them from here:
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -90,6 +91,14 @@ def publisher(node: Any, topic: Topic) -> Any:
     return node.create_publisher(topic.type, topic.name, qos(topic))
 
 
-def subscription(node: Any, topic: Topic, callback: Callable[[Any], None], **options: Any) -> Any:
-    """Create a subscription to `topic` on a node; `raw=True` delivers CDR bytes."""
+def subscription(node: Any, topic: Topic, callback: Callable[..., None], **options: Any) -> Any:
+    """Create a subscription to `topic` on a node; `raw=True` delivers CDR bytes.
+
+    A callback of two arguments is given rclpy's message info too, see `age`.
+    """
     return node.create_subscription(topic.type, topic.name, callback, qos(topic), **options)
+
+
+def age(info: dict[str, int]) -> float:
+    """Return how long ago the middleware of this process received a message, by its rclpy message info [s]."""
+    return max(0.0, 1e-9 * (time.time_ns() - info["received_timestamp"]))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import os
 import signal
@@ -82,6 +83,9 @@ class ShellNode(LifecycleNode):
     def guarded(self, work: Callable[..., None]) -> Callable[..., None]:
         """Wrap a callback or thread body: an error in it ends the process by `fail`."""
 
+        @functools.wraps(
+            work
+        )  # rclpy asks for the signature: whether the callback takes a message's info too
         def call(*args: Any) -> None:
             try:
                 work(*args)

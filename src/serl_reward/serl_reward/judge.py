@@ -3,15 +3,11 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 
-import numpy as np
-
 from serl_core.interfaces import RewardFn
+from serl_core.latency import RecentLatencies
 from serl_core.types import Observation, RewardSignal
-
-_RECENT = 1000
 
 
 class Judge:
@@ -31,7 +27,7 @@ class Judge:
         self._deadline_s = deadline_s
         self._place: tuple[int, int] | None = None
         self._verdict: RewardSignal | None = None
-        self._seconds: deque[float] = deque(maxlen=_RECENT)
+        self._latencies = RecentLatencies()
         self.judged = self.missed = self.late = 0
 
     def restart(self) -> None:
@@ -61,15 +57,12 @@ class Judge:
         self._verdict = self._reward(observation.state, observation.images)
         self._place = place
         seconds = clock() - arrival
-        self._seconds.append(seconds)
+        self._latencies.add(seconds)
         self.judged += 1
         self.late += seconds > self._deadline_s
         return self._verdict
 
     def figures(self) -> dict[str, float]:
-        """Return counts and the time to a verdict over the last 1000 of them [ms]."""
-        figures: dict[str, float] = {"judged": self.judged, "missed": self.missed, "late": self.late}
-        if self._seconds:
-            for name, share in (("p50_ms", 50), ("p99_ms", 99)):
-                figures[name] = round(1e3 * float(np.percentile(list(self._seconds), share)), 3)
-        return figures
+        """Return counts and the time to a verdict over the recent ones [ms]."""
+        counts = {"judged": self.judged, "missed": self.missed, "late": self.late}
+        return {**counts, **self._latencies.figures()}

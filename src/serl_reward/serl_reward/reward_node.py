@@ -57,8 +57,8 @@ class RewardNode(ShellNode):
         self._spec = spec
         self._judge.restart()
 
-    def _on_observation(self, message: Any) -> None:
-        arrival = time.monotonic()
+    def _on_observation(self, message: Any, info: dict[str, int]) -> None:
+        arrival = time.monotonic() - contract.age(info)
         if not self._active or self._spec is None:
             return
         observation = codec.from_observation(self._spec, message)
