@@ -109,7 +109,7 @@ def run_task(
         }
         written = _write(folder, summary)
         _plots(task, folder, demos)
-        if advice := _advice(trials, folder):
+        if advice := fooled_advice(trials, folder.bag, task.parameters["env"].get("ground_truth", "")):
             console.print(advice, soft_wrap=True)
         return written
 
@@ -358,15 +358,21 @@ def _trial_figures(trials: Sequence[EpisodeSummary]) -> dict[str, Any]:
     }
 
 
-def _advice(trials: Sequence[EpisodeSummary], folder: RunFolder) -> str:
-    """Return what to do about a reward that pays for what is no success; empty where none was seen to."""
+def fooled_advice(trials: Sequence[EpisodeSummary], bag: Path, ground_truth: str) -> str:
+    """Return what to do about a reward that pays for what is no success; empty where none was seen to.
+
+    Args:
+        trials: Episodes of the evaluation.
+        bag: What the training went through.
+        ground_truth: "module:Class" of the reward that knows, as the task's parameters name it.
+    """
     fooled = sum(e.fooled for e in trials)
     if not fooled:
         return ""
     return (
         f"{fooled} of {len(trials)} trials were rewarded without having achieved the task. If a classifier pays, "
-        f"show it what it took for a success, and train again: ./serl label '{folder.bag}', then "
-        f"./serl classifier train '{folder.bag}' --out CLASSIFIER --add"
+        f"show it what it took for a success: ./serl label '{bag}' --ground-truth --reward {ground_truth}, then "
+        f"./serl classifier train '{bag}' --out CLASSIFIER --add, and train anew"
     )
 
 

@@ -3,10 +3,14 @@
 
 import io
 import math
+import shlex
 
 import pytest
+import typer
 from rich.console import Console
 
+from serl_bringup import cli
+from serl_bringup.pipeline import fooled_advice
 from serl_bringup.progress import Progress, RunStatus, health_line, plain_line, render, sparkline
 from serl_core.types import EpisodeSummary, LearnerStatus
 
@@ -95,6 +99,21 @@ def test_a_healthy_run_is_ok():
 def test_health_names_the_fault(status, verdict, why):
     line = health_line(status)
     assert line.startswith(f"{verdict}: ") and why in line
+
+
+def test_who_was_fooled_is_told_what_to_show_the_classifier(tmp_path):
+    trials = paid(truths=[True, False, None]).episodes
+    advice = fooled_advice(trials, tmp_path / "my bag", "module:Truth")
+    assert advice.startswith("1 of 3 trials")
+    command = next(part for part in advice.split(": ") if part.startswith("./serl label")).partition(",")[0]
+    named = (
+        typer.main.get_command(cli.app)
+        .get_command(None, "label")
+        .make_context("label", shlex.split(command)[2:])
+    )
+    assert named.params["ground_truth"] and named.params["reward"] == "module:Truth"
+    assert named.params["bag"] == tmp_path / "my bag"
+    assert fooled_advice(trials[:1] + trials[2:], tmp_path, "module:Truth") == ""
 
 
 def test_health_before_there_is_anything():
