@@ -20,6 +20,7 @@ from serl_bringup.supervisor import Supervisor, choose_domain
 from serl_bringup.tasks import load_task
 from serl_core import codec, contract
 from serl_core.errors import SerlError
+from serl_core.memory import keep_freed_memory
 from serl_core.specs import ArraySpec, EnvSpec
 from serl_core.types import Observation
 from serl_learner import weights
@@ -48,6 +49,7 @@ def benchmark_weights(swaps: int = 100, seconds: float = 20.0) -> dict[str, Any]
         later than one period of 10 Hz. SerlError if the actor falls silent.
     """
     choose_domain()
+    keep_freed_memory()  # as every node does
     with tempfile.TemporaryDirectory() as folder, Monitor() as monitor, _Side() as side:
         parameters = Path(folder) / "parameters.yaml"
         load_task("pendulum", [], SCHEMAS).write(parameters)

@@ -23,6 +23,7 @@ from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
 from serl_core.errors import SerlError
+from serl_core.memory import keep_freed_memory
 from serl_core.parameters import Descriptor, descriptors, from_mapping
 from serl_core.shell_parent import PARENT_VARIABLE
 
@@ -194,6 +195,7 @@ def _descriptor(setting: Descriptor) -> ParameterDescriptor:
 def run(make: Callable[[], ShellNode]) -> None:
     """Run a node until it fails or is told to end (SIGINT, SIGTERM); exits 0, or 3 after a named failure."""
     parent = os.environ.get(PARENT_VARIABLE, "")
+    keep_freed_memory()
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     node = make()
     for number in (signal.SIGINT, signal.SIGTERM):
