@@ -53,14 +53,15 @@ def learner() -> Figures:
 
     figures: Figures = {}
     sizes = (bench.STATE_SIZE, bench.ACTION_SIZE)
-    with peers.SerlAgent(256, 8, *sizes) as serl:
-        states = bench.benchmark_learner(seconds=20.0, beside=serl.update if serl else None)
-    with peers.SerlAgent(64, 1, *sizes, cameras=bench.CAMERAS) as serl:
-        images = bench.benchmark_images(seconds=20.0, beside=serl.update if serl else None)
-    for of, measured in (("states", states), ("images", images)):
+    for of, measure, peer in (
+        ("states", bench.benchmark_learner, peers.SerlAgent(256, 8, *sizes)),
+        ("images", bench.benchmark_images, peers.SerlAgent(64, 1, *sizes, cameras=bench.CAMERAS)),
+    ):
+        with peer as serl:
+            measured = measure(seconds=20.0, beside=serl.update if serl else None)
         figures.update({f"{of}_{name}": value for name, value in measured.items()})
         if serl is None:
-            figures[f"{of}_serl"] = peers.WHERE
+            figures[f"{of}_serl"] = peer.missing
     return figures
 
 

@@ -98,6 +98,8 @@ def compare(
 ) -> str:
     """Run what is missing, write `comparison.md`, `.png`, `_curves.png` and `.json`, and return the tables.
 
+    They show every finished run of the folder: methods and seeds of an earlier call stay in.
+
     Args:
         task: Name of the task.
         methods: Keys of METHODS.
@@ -115,7 +117,6 @@ def compare(
     load_task(task, settings, SCHEMAS)  # before hours are spent
     folder = (out if out is not None else Path("runs") / task / "compare").absolute()
     _claim(folder, task, settings)
-    results: dict[str, list[Summary]] = {}
     for name in dict.fromkeys(methods):
         for seed in range(seeds):
             run = folder / f"{name}-seed{seed}"
@@ -124,7 +125,8 @@ def compare(
                 if run.is_dir() and not (METHODS[name].resumes and (run / "state.json").is_file()):
                     shutil.rmtree(run)
                 METHODS[name].run(task, seed, run, settings, console)
-            results.setdefault(name, []).append(_summary(run, task))
+            _summary(run, task)  # what is damaged is told now, not after the hours of the others
+    results = _finished(folder, task)
     table = markdown_table(task, results)
     plots.training_curves(
         [_curves(METHODS[name].title, folder, name, runs) for name, runs in results.items()],
@@ -259,6 +261,20 @@ def _curves(title: str, folder: Path, name: str, runs: Sequence[Summary]) -> plo
     bags = [folder / f"{name}-seed{run['seed']}" / "bag" for run in runs]
     seeds = [list(read_episodes(bag)) for bag in bags if any(bag.glob("*.mcap"))]
     return plots.Curves(title, seeds, _rate(runs), mean_interval(_cycle_times(runs))[0])
+
+
+def _finished(folder: Path, task: str) -> dict[str, list[Summary]]:
+    """Return the summaries of all finished runs by method, seeds ascending."""
+    results = {}
+    for name in METHODS:
+        found = [
+            path.parent.name.removeprefix(f"{name}-seed")
+            for path in folder.glob(f"{name}-seed*/summary.json")
+        ]
+        seeds = sorted(int(seed) for seed in found if seed.isdecimal())
+        if seeds:
+            results[name] = [_summary(folder / f"{name}-seed{seed}", task) for seed in seeds]
+    return results
 
 
 def _claim(folder: Path, task: str, settings: Sequence[str]) -> None:

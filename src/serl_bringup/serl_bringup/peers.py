@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from types import TracebackType
 
 from serl_core.errors import SerlError
@@ -109,6 +110,9 @@ class SerlAgent:
         batch_size, utd_ratio, state_size, action_size: As in `serl_learner.bench`.
         cameras: Names of cameras; none for the agent that reads states.
         side: Of their square images [pixels].
+
+    Attributes:
+        missing: Why there is no agent, where there is none.
     """
 
     def __init__(
@@ -131,22 +135,28 @@ class SerlAgent:
             }
         )
         self._process: subprocess.Popen[str] | None = None
+        self.missing = WHERE
 
     def __enter__(self) -> SerlAgent | None:
         """Return the agent, compiled, or None where SERL is not installed."""
         if os.environ.get(PYTHON) is None:
             return None
-        self._process = subprocess.Popen(
-            [python(), "-c", SERL, self._facts],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            if line.strip() == "ready":
-                return self
+        with tempfile.TemporaryFile("w+") as said:  # a pipe that nobody reads would hold the agent up
+            self._process = subprocess.Popen(
+                [python(), "-c", SERL, self._facts],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                text=True,
+            )
+            assert self._process.stdout is not None
+            for line in self._process.stdout:
+                if line.strip() == "ready":
+                    return self
+            said.seek(0)
+            lines = said.read().split("\n")
+        last = next((line for line in reversed(lines) if line.strip()), "nothing")
+        self.missing = f"SERL's agent in {python()} did not start: {last.strip()}"
         return None
 
     def __exit__(

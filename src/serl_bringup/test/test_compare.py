@@ -65,6 +65,15 @@ def test_it_pools_the_trials_of_all_seeds_and_keeps_each_seed_in_view(tmp_path: 
     assert [r["seed"] for r in json.loads((tmp_path / "comparison.json").read_text())["again"]] == [0, 1, 2]
 
 
+def test_methods_and_seeds_of_earlier_calls_stay_in_the_tables(tmp_path: Path, runner: Runner) -> None:
+    run(tmp_path, ["again"], seeds=2)
+    (tmp_path / "again-seed1 old").mkdir()
+    (tmp_path / "again-seed1 old" / "summary.json").write_text("{}")
+    table = run(tmp_path, ["resumes"], seeds=1)
+    assert "| **starts again** | 0, 1 | 20 | 194 of 200" in table
+    assert "| **goes on** | 0 | 20 | 97 of 100" in table
+
+
 @pytest.mark.parametrize(("method", "kept"), [("again", False), ("resumes", True)])
 def test_given_again_it_runs_only_what_is_missing(
     tmp_path: Path, runner: Runner, method: str, kept: bool

@@ -25,14 +25,18 @@ def test_programs_for_the_peers_are_python():
 
 def test_without_a_python_for_peers_there_is_none(monkeypatch):
     monkeypatch.delenv(peers.PYTHON, raising=False)
-    with peers.SerlAgent(8, 2, 3, 2) as agent:
+    peer = peers.SerlAgent(8, 2, 3, 2)
+    with peer as agent:
         assert agent is None
+    assert peer.missing == peers.WHERE
 
 
-def test_a_python_without_the_peer_is_none(tmp_path, monkeypatch):
-    stand_in(tmp_path, "exit 1", monkeypatch)
-    with peers.SerlAgent(8, 2, 3, 2) as agent:
+def test_a_python_without_the_peer_is_none_and_its_last_word_is_told(tmp_path, monkeypatch):
+    stand_in(tmp_path, "echo Traceback >&2; echo 'No module named serl_launcher' >&2; exit 1", monkeypatch)
+    peer = peers.SerlAgent(8, 2, 3, 2)
+    with peer as agent:
         assert agent is None
+    assert peer.missing.endswith("did not start: No module named serl_launcher")
 
 
 def test_updates_are_asked_for_one_by_one(tmp_path, monkeypatch):

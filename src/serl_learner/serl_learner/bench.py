@@ -84,7 +84,7 @@ def benchmark_learner(
         "batch_size": config.batch_size,
         "utd_ratio": config.utd_ratio,
         "ensemble_size": config.ensemble_size,
-        "cores": os.cpu_count(),
+        **_machine(),
     }
 
 
@@ -108,8 +108,9 @@ def benchmark_images(
         beside: Does one call of another's update.
 
     Returns:
-        Medians [ms] of an update either way and their ratio, and that to another's update; of the features of one
-        frame of both cameras, all its shifts; and of an action, from images in memory, with its 99th percentile.
+        Medians [ms] of an update either way and their ratio, and that to another's update, also with the features of
+        one new frame counted in; of the features of one frame of both cameras, all its shifts; and of an action, from
+        images in memory, with its 99th percentile.
     """
     config = dataclasses.replace(config or RLPDConfig(batch_size=64, utd_ratio=1), encoder="resnet10")
     rng = np.random.default_rng(0)
@@ -158,19 +159,30 @@ def benchmark_images(
         for _ in range(10):
             timed["cached"].run()
     per_sample, cached = (1e3 * float(np.median(timed[name].seconds)) for name in ("per_sample", "cached"))
+    features = 0.5e3 * float(np.median(cost["features"]))  # a row alone has two frames
     return {
         "update_ms_per_sample": per_sample,
         "update_ms_cached": cached,
         "speedup_of_cache": per_sample / cached,
         **_beside(others, timed["cached"], config.utd_ratio),
-        "features_ms_per_frame": 0.5e3 * float(np.median(cost["features"])),  # a row alone has two
+        **_beside_with_features(others, cached + features),
+        "features_ms_per_frame": features,
         "action_ms": 1e3 * float(np.median(cost["action"])),
         "action_ms_p99": 1e3 * float(np.quantile(cost["action"], 0.99)),
         "batch_size": config.batch_size,
         "utd_ratio": config.utd_ratio,
         "ensemble_size": config.ensemble_size,
         "shifts": config.feature_shifts,
+        **_machine(),
+    }
+
+
+def _machine() -> dict[str, Any]:
+    """Return what was measured on, so that figures of a GPU are told apart."""
+    return {
         "cores": os.cpu_count(),
+        "devices": jax.device_count(),
+        "device_kind": jax.devices()[0].device_kind,
     }
 
 
@@ -243,6 +255,15 @@ def _beside(others: list[Seconds], ours: _Timed, updates: int) -> dict[str, floa
         "serl_critic_update_ms": 1e3 * float(wall) / updates,
         "ratio_to_serl": float(wall / np.median(ours.seconds)),
         "processor_ratio_to_serl": float(processor / np.median(ours.processor_seconds)),
+    }
+
+
+def _beside_with_features(others: list[Seconds], milliseconds: float) -> dict[str, float]:
+    """Return the ratio of another's update to ours and the features of the frame that an environment's step brings."""
+    if not others:
+        return {}
+    return {
+        "ratio_to_serl_with_features": 1e3 * float(np.median([wall for wall, _ in others])) / milliseconds
     }
 
 
