@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from system_cases import SHORT, Command, error_line, kill, node_processes, options, patience
 
 from serl_bringup import graph, tasks
 from serl_bringup.launch_plan import make_plan
@@ -40,3 +41,20 @@ def test_a_launch_starts_the_reward_node_beside_the_robot(judged: str, tmp_path:
         assert plan.nodes == nodes
         written = yaml.safe_load(plan.parameters.read_text())["/**/reward"]["ros__parameters"]
         assert written["reward"] == "serl_reward.pose:PoseReward"
+
+
+@pytest.mark.timeout(600)
+def test_a_reward_node_that_is_killed_ends_the_run_in_one_line_and_it_goes_on_later(
+    judged: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    with Command(folder, "run", judged, "--quick", "--out", folder, *options(*SHORT)) as command:
+        command.wait_for("[training")
+        assert "reward" in node_processes(folder)
+        kill(node_processes(folder)["reward"])
+        status, seconds = command.end()
+        assert status == 2 and seconds < patience(10.0)
+        assert error_line(command.stderr).startswith("serl: reward was killed (SIGKILL)")
+        assert not node_processes(folder)
+    with Command(folder, "run", judged, "--resume", folder) as command:
+        assert command.end()[0] == 0, command.stderr
