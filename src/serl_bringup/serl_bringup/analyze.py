@@ -61,28 +61,27 @@ def analyze(
         note: Told about progress.
 
     Raises:
-        ConfigError: no such run or number. BagError, SchemaError: the run's files are damaged.
+        ConfigError: no such run or number, or a run without critics. BagError, SchemaError: its files are damaged.
     """
-    checkpoints = checkpoint_folders(run)
+    critics = {checkpoint: Critic(checkpoint) for checkpoint in checkpoint_folders(run)}
+    spec = next(iter(critics.values())).spec
     folder = run / "plots" if out is None else out
     note(f"reading {run / 'bag'}")
-    visits = read_visits(run / "bag")
+    visits = read_visits(run / "bag", spec)
     axes = Axis.parse(x, visits), Axis.parse(y, visits)
+    visited = np.column_stack([axis.of(visits) for axis in axes])
     rng = np.random.default_rng(0)
-    critics = {folder: Critic(folder) for folder in checkpoints}
     columns = []
-    for part in np.array_split(np.arange(len(visits)), stages):
-        stage = visits.rows(part)
-        checkpoint = _associated(critics, int(stage.policy_version.max(initial=0)))
-        critic = critics[checkpoint]
-        drawn = stage.rows(rng.permutation(len(stage))[:STATES])
+    for part in np.array_split(np.arange(len(visits)), min(stages, len(visits))):
+        checkpoint = _associated(critics, int(visits.policy_version[part].max()))
+        drawn = part[rng.permutation(len(part))[:STATES]]
         note(f"steps {part[0]} to {part[-1]}: Q of {len(drawn)} states by checkpoint {checkpoint.name}")
-        values = critic.values(drawn.vector, drawn.action)
+        values = critics[checkpoint].values(visits.rows(drawn))
         columns.append(
             plots.FunnelStage(
                 title=f"steps {part[0]} to {part[-1]}\ncritics after {checkpoint.name} updates",
-                visited=np.column_stack([axis.of(stage) for axis in axes]),
-                judged=np.column_stack([axis.of(drawn) for axis in axes]),
+                visited=visited[part],
+                judged=visited[drawn],
                 q=values.q,
                 variance=values.variance,
             )
@@ -92,12 +91,14 @@ def analyze(
     trials = run / "eval"
     if trials.is_dir():
         note(f"reading {trials}")
-        shown = read_visits(trials)
-        chosen = [e for e, success in enumerate(shown.success) if success][:EPISODES]
-        over_time = [policy_distribution(run, shown.rows(shown.episode == e).vector) for e in chosen]
-        if over_time:
+        shown = read_visits(trials, spec)
+        chosen = [e for e in np.unique(shown.episode) if shown.success[e]][:EPISODES]
+        if chosen:
+            shown = shown.rows(np.isin(shown.episode, chosen))
+            mean, deviation = policy_distribution(run, shown)
+            over_time = [(mean[shown.episode == e], deviation[shown.episode == e]) for e in chosen]
             pictures.append(folder / "policy_over_time.png")
-            plots.policy_over_time(over_time, critic.spec.step_seconds, pictures[-1])
+            plots.policy_over_time(over_time, spec.step_seconds, pictures[-1])
     return pictures
 
 

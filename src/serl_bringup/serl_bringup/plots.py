@@ -305,7 +305,7 @@ def funnel(stages: Sequence[FunnelStage], x: str, y: str, path: Path) -> None:
     """Draw where the policy was, how critical the states there are, and their value (HIL-SERL Fig. 6)."""
     everywhere = np.concatenate([stage.visited for stage in stages])
     # The outermost thousandth, e.g. an arm pushed away, would make the rest too small to see.
-    low, high = np.quantile(everywhere, [0.001, 0.999], axis=0)
+    low, high = np.quantile(everywhere, [0.001, 0.999], axis=0, method="nearest")
     edges = [np.linspace(low[i], high[i] + 1e-9, _CELLS + 1) for i in range(2)]
     figure = Figure(figsize=(3.2 * len(stages) + 1.0, 9.0), layout="constrained")
     grid = figure.subplots(3, len(stages), squeeze=False, sharex=True, sharey=True)
