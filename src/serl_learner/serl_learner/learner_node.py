@@ -198,10 +198,9 @@ class LearnerNode(ShellNode):
         loop = TrainingLoop(spec, self._loop_config, self._agent, out, self._config.seed, pace)
         self.get_logger().info(loop.replay_size())
         if self._config.demos:
-            fill_demos(loop, Path(self._config.demos))
+            fill_demos(loop, Path(self._config.demos), self.get_logger().warning)
         known = resume_run(loop, out)
-        if loop.critic_updates == 0:
-            loop.pretrain()
+        loop.pretrain()
         loop.warm_up()
         self._loop = loop
         self._publish_policy(loop)

@@ -16,7 +16,7 @@ from serl_core.errors import ConfigError
 from serl_core.specs import EnvSpec
 from serl_learner import weights
 from serl_learner.actor_network import ChunkShape
-from serl_learner.agents import bc, diffusion
+from serl_learner.agents import bc, diffusion, rlpd
 from serl_learner.agents.config import BCConfig, DiffusionConfig
 from serl_learner.bag.reader import read_spec
 from serl_learner.checkpoint import save_policy
@@ -28,6 +28,8 @@ from serl_learner.vision.config import policy_cameras
 from serl_learner.vision.feature_cache import FeatureCache
 
 UPDATES_PER_CALL = 100
+MAX_SKIPPED_IN_ROW = 100
+"""Updates in a row with a gradient that is not finite after which training ends."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,14 @@ class CloningResult:
         demo_cycle_time_s: Their mean duration [s].
         seconds: Wall-clock time of training [s].
         losses: Loss of every call of the agent's update, in order.
+        skipped: Updates that were skipped for a gradient that was not finite.
     """
 
     demos: int
     demo_cycle_time_s: float
     seconds: float
     losses: tuple[float, ...]
+    skipped: int
 
 
 def train_offline(
@@ -57,20 +61,24 @@ def train_offline(
 ) -> CloningResult:
     """Clone the demonstrations of a bag and save the policy as a checkpoint of `run`.
 
+    SerlError after `MAX_SKIPPED_IN_ROW` updates in a row that were skipped, or all that there are; what was learned
+    before them is saved.
+
     Args:
         bag: Bag of demonstrations; BagError or ConfigError if it holds none.
         task: Name that the environment of the demonstrations must have; ConfigError if it has another.
         config: Settings of behaviour cloning or of a diffusion policy, which is thereby chosen.
         run: Run folder.
         seed: Seed of network and sampling.
-        note: Told about progress, a line now and then.
+        note: Told about progress, a line now and then, and in one line each what a damaged bag has lost and
+            how many updates were skipped.
     """
     spec = read_spec(bag)
     if spec is None:
         raise ConfigError(f"{bag} does not say which environment it is of: record it with ./serl demos")
     if spec.task != task:
         raise ConfigError(f"{bag} holds demonstrations of task {spec.task!r}, not of {task!r}")
-    episodes = read_demonstrations(bag, spec)
+    episodes = read_demonstrations(bag, spec, note)
     joiner = Joiner(spec)
     rows = [row for episode in episodes for transition in episode for row in joiner.add(transition)]
     backbone = config.backbone(spec)
@@ -88,22 +96,30 @@ def train_offline(
     wanted = {"state", "action", *(camera.name for camera in policy_cameras(spec))}
     began = time.monotonic()
     losses: list[float] = []
-    done = 0
-    while done < config.updates:
+    done = skipped = skipped_in_row = 0
+    limit = min(MAX_SKIPPED_IN_ROW, config.updates)
+    while done < config.updates and skipped_in_row < limit:
         count = min(UPDATES_PER_CALL, config.updates - done)
         batch = buffer.sample((count, config.batch_size), rng)
         state, metrics = agent.update(config, state, {key: batch[key] for key in wanted}, leaves)
         done += count
+        skipped, skipped_in_row = int(metrics["skipped"]), int(metrics["skipped_in_row"])
         losses.append(float(metrics["loss"]))
         if len(losses) % 50 == 1:
             note(
                 f"cloning {len(episodes)} demonstrations: {done} of {config.updates} updates, loss {losses[-1]:.4f}"
             )
-    policy = weights.encode(agent.actor_leaves(state), spec, actor_config, done, time.time())
-    facts = {"method": config.method, "seed": seed, "demos": len(episodes)}
-    save_policy(run, done, policy, spec, facts, backbone)
+    if skipped:
+        note(f"{skipped} of {done} updates were skipped: their gradient was not finite")
+    if skipped < done:
+        policy = weights.encode(agent.actor_leaves(state), spec, actor_config, done, time.time())
+        facts = {"method": config.method, "seed": seed, "demos": len(episodes)}
+        save_policy(run, done, policy, spec, facts, backbone)
+    advice = f"clone with a smaller learning_rate, and look for huge numbers in {bag}"
+    rlpd.end_if_stuck(skipped_in_row, limit, advice)
     durations = [len(episode) * spec.step_seconds for episode in episodes]
-    return CloningResult(len(episodes), float(np.mean(durations)), time.monotonic() - began, tuple(losses))
+    seconds = time.monotonic() - began
+    return CloningResult(len(episodes), float(np.mean(durations)), seconds, tuple(losses), skipped)
 
 
 def _buffer(

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 from serl_learner.bag.labels import read_labelled_transitions
@@ -14,9 +16,9 @@ TOGETHER = 256
 """Rows taken in at once: enough that features are computed in batches, and few images wait for theirs."""
 
 
-def fill_demos(loop: TrainingLoop, bag: Path) -> int:
+def fill_demos(loop: TrainingLoop, bag: Path, warn: Callable[[str], None] = warnings.warn) -> int:
     """Fill the demo buffer from a bag and return the number of demonstrations; see `read_demonstrations`."""
-    episodes = read_demonstrations(bag, loop.spec)
+    episodes = read_demonstrations(bag, loop.spec, warn)
     for episode in episodes:
         for transition in episode:
             loop.ingest(transition, demo=True)

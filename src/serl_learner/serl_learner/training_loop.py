@@ -14,12 +14,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from serl_core.errors import ConfigError, SchemaError, SerlError
+from serl_core.errors import ConfigError, SchemaError
 from serl_core.parameters import parameter
 from serl_core.specs import EnvSpec
 from serl_core.types import LearnerStatus, PolicyWeights, Source, Transition
 from serl_learner import learner_checkpoint, weights
-from serl_learner.agents import bc, grasp
+from serl_learner.agents import bc, grasp, rlpd
 from serl_learner.agents.config import RLPDConfig
 from serl_learner.agents.registry import agent_of
 from serl_learner.bag.labels import human_reward
@@ -334,28 +334,30 @@ class TrainingLoop:
         """End training when updates have been skipped too often in a row, `skipped` being the number so far."""
         self._skipped_in_row = self._skipped_in_row + 1 if skipped > self._skipped else 0
         self._skipped = skipped
-        if self._skipped_in_row >= self.config.max_skipped_in_row:
-            raise SerlError(
-                f"training ended: {self._skipped_in_row} updates in a row had a gradient that is not finite; go on"
-                " from the last checkpoint with smaller step sizes or max_grad_norm, and look for huge rewards"
-            )
+        advice = "go on from the last checkpoint with smaller step sizes or max_grad_norm, and look for huge rewards"
+        rlpd.end_if_stuck(self._skipped_in_row, self.config.max_skipped_in_row, advice)
 
     def pretrain(self) -> float:
         """Clone the demonstrations into the actor, and into the image encoder, for `bc_updates` updates.
 
+        A loop that was restored has been through this; all that is left to do is to ask for demonstrations, which
+        an agent may need to go on.
+
         Returns:
-            The last loss; NaN where none were asked for. ConfigError if there are no demonstrations.
+            The last loss; NaN where nothing was to be cloned. ConfigError if there are no demonstrations; SerlError
+            after `max_skipped_in_row` updates in a row that were skipped, or all that there are.
         """
-        if not self.agent.bc_updates:
-            return float("nan")
+        cloning = self.agent.bc_updates > 0 and self._critic_updates == 0
         self.take_in()
-        if not len(self._demo):
-            otherwise = ", or set it to 0" if self.agent.method == RLPDConfig.method else ""
-            raise ConfigError(f"bc_updates needs demonstrations to clone: name a bag in demos{otherwise}")
+        if (cloning or self.agent.needs_demonstrations) and not len(self._demo):
+            otherwise = ", or set bc_updates to 0" if self.agent.method == RLPDConfig.method else ""
+            raise ConfigError(f"{self.agent.method} needs demonstrations: name a bag in demos{otherwise}")
+        if not cloning:
+            return float("nan")
         config = self.agent.cloning()
         rng = np.random.default_rng((self._seed, 1))
         state = bc.start(config, *self._rule.to_clone(self._state))
-        loss = float("nan")
+        limit = min(self.config.max_skipped_in_row, config.updates)
         for done in range(0, config.updates, _CLONED_TOGETHER):
             count = min(_CLONED_TOGETHER, config.updates - done)
             with self._lock:
@@ -363,8 +365,13 @@ class TrainingLoop:
             if self.actor_config.grippers:
                 batches = grasp.split(self.agent, batches)
             state, metrics = bc.update(config, state, batches, self._frozen)
-            loss = float(metrics["loss"])
-        self._state = self._rule.cloned(self._state, state.actor, state.encoder)
+            loss, skipped_in_row = float(metrics["loss"]), int(metrics["skipped_in_row"])
+            if skipped_in_row >= limit:
+                break
+        cloned = self._rule.cloned(self._state, state.actor, state.encoder)
+        self._state = cloned._replace(skipped=cloned.skipped + state.skipped)
+        self._skipped = int(self._state.skipped)
+        rlpd.end_if_stuck(skipped_in_row, limit, "look for huge numbers in the demonstrations")
         return loss
 
     def warm_up(self) -> None:
@@ -409,7 +416,7 @@ class TrainingLoop:
             temperature=self._settled.get("temperature", nan),
             critic_loss=self._settled.get("critic_loss", nan),
             dropped=self._joiner.dropped,
-            skipped_updates=int(self._settled.get("skipped", 0)),
+            skipped_updates=self._skipped,
         )
 
     def save(self, stamp: float) -> None:
@@ -463,10 +470,8 @@ class TrainingLoop:
         with self._lock:
             # A checkpoint must draw the prefetched batches again.
             self._sampler_state = self._sampler.state()
-            if self.agent.demos_only and not len(self._demo):
-                raise SchemaError(
-                    f"{self.agent.method} learns from people's actions only, and there are none yet"
-                )
+            if self.agent.needs_demonstrations and not len(self._demo):
+                raise SchemaError(f"{self.agent.method} needs demonstrations, and there are none yet")
             return self._sampler.sample(self.agent.utd_ratio, self.agent.batch_size)
 
 

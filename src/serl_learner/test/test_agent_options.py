@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from learner_cases import SMALL, SPEC, random_batches, recording
 
-from serl_core.errors import ConfigError, SchemaError
+from serl_core.errors import ConfigError, SchemaError, SerlError
 from serl_core.types import Source
 from serl_learner import weights
 from serl_learner.agents import rlpd
@@ -223,3 +223,34 @@ def test_cloning_nothing_is_refused_and_not_cloning_changes_nothing():
     loop = TrainingLoop(SPEC, LOOP, AGENT, None, 0)
     version = loop.policy_weights(0.0).checksum
     assert np.isnan(loop.pretrain()) and loop.policy_weights(0.0).checksum == version
+
+
+@pytest.mark.parametrize("bad", [1, 20])
+def test_cloning_skips_gradients_that_are_not_finite_and_ends_after_too_many(bad, monkeypatch):
+    agent = dataclasses.replace(AGENT, bc_updates=40)
+    loop = TrainingLoop(SPEC, dataclasses.replace(LOOP, max_skipped_in_row=3), agent, None, 0)
+    for transition in shown([0.5, -0.3]):
+        loop.ingest(transition, demo=True)
+    sample = loop._demo.sample
+
+    def poisoned(*given):
+        batches = sample(*given)
+        batches["state"][:bad] = np.nan
+        return batches
+
+    monkeypatch.setattr(loop._demo, "sample", poisoned)
+    if bad == 20:
+        before = jax.tree.map(np.array, loop._state.actor)
+        with pytest.raises(SerlError, match="training ended: 20 updates in a row") as error:
+            loop.pretrain()
+        assert "\n" not in str(error.value)
+        assert all(np.array_equal(leaf, before[name]) for name, leaf in loop._state.actor.items())
+        assert loop.status("waiting", 0.0).skipped_updates == 20
+        return
+    assert np.isfinite(loop.pretrain())
+    assert loop.status("waiting", 0.0).skipped_updates == 2  # one in each of two calls
+    monkeypatch.undo()
+    for transition in recording(2, 10):
+        loop.ingest(transition)
+    loop.step(0.0)
+    assert loop.metrics["skipped"] == 2 and loop._skipped_in_row == 0, "what cloning skipped counts twice"

@@ -105,6 +105,19 @@ def test_each_trains_restores_bit_equal_and_acts_from_its_weights(method, tmp_pa
     with pytest.raises(SchemaError, match=f"is a checkpoint of agent {method}, not of {other.method}"):
         loop_with(other).restore(tmp_path)
 
+    resumed = TrainingLoop(SPEC, LOOP, CONFIGS[method], None, 0)
+    resumed.restore(tmp_path)
+    for t in recording(3, 10):
+        resumed.ingest(t)
+    if method in ("hg_dagger", "dapg"):
+        with pytest.raises(ConfigError, match=f"{method} needs demonstrations: name a bag in demos") as error:
+            resumed.pretrain()
+        assert "\n" not in str(error.value)
+        with pytest.raises(SchemaError, match=f"{method} needs demonstrations"):
+            resumed.step(0.0)
+        resumed.ingest(transition(31, 3, 0, source=Source.HUMAN))
+    assert np.isnan(resumed.pretrain()) and resumed.policy_weights(1.0) == packed, "it was cloned again"
+
 
 def test_their_names_and_shapes_are_known_and_differ_on_the_wire():
     assert set(CONFIGS) == set(AGENTS)
@@ -268,6 +281,7 @@ def test_the_likelihood_of_demonstrations_is_added_with_a_weight_that_decays():
 
 def test_without_weight_it_is_rlpd_bit_for_bit():
     config = dataclasses.replace(CONFIGS["dapg"], dapg_weight=0.0)
+    assert CONFIGS["dapg"].needs_demonstrations and not config.needs_demonstrations
     ours, theirs = dapg.init(config, SPEC, 0), rlpd.init(CONFIGS["rlpd"], SPEC, 0)
     for i in range(2):
         ours, _ = dapg.update(config, ours, random_batches(2, 8, i))
@@ -289,6 +303,12 @@ def test_it_clones_grippers_as_numbers():
     config = dataclasses.replace(CONFIGS["hg_dagger"], gripper_indices=(1,))
     shape = config.actor_config(3, 2)
     assert shape.action_size == 2 and not shape.grippers
+    leaves = hg_dagger.actor_leaves(hg_dagger.init(config, SPEC, 0))
+    policy = ActorNetwork(shape, leaves)
+    np.testing.assert_allclose(hg_dagger.mean_actions(config, leaves, STATES), policy.mean(STATES), atol=2e-6)
+    drawn = hg_dagger.sample_actions(config, leaves, STATES, jax.random.key(0))
+    assert drawn.shape == (40, 2)
+    np.testing.assert_allclose(drawn, policy.mean(STATES), atol=1e-3)  # a sample of it is its mean
 
 
 def test_it_learns_from_people_only():
@@ -332,7 +352,7 @@ def test_it_waits_for_people_and_shows_no_critic():
     for t in recording(3, 10):
         loop.ingest(t)
     assert not loop.ready()
-    with pytest.raises(SchemaError, match="people's actions only"):
+    with pytest.raises(SchemaError, match="needs demonstrations, and there are none yet"):
         loop.step(0.0)
     status = loop_with(CONFIGS["hg_dagger"]).status("training", 0.0)
     assert status.critic_updates == 0 and np.isnan(status.q_mean)

@@ -52,6 +52,19 @@ def test_numpy_and_jax_samples_have_the_same_distribution():
     assert np.abs(ours).max() <= 1.0
 
 
+def test_a_clone_draws_as_its_network_does():
+    config = BCConfig(hidden_sizes=(16,), std_min=0.2)
+    leaves = bc.actor_leaves(bc.init(config, SPEC, 0))
+    network = ActorNetwork(config.actor_config(3, 2), leaves)
+    state = np.repeat(np.array([[0.3, -1.0, 0.5]], np.float32), 20000, 0)
+    np.testing.assert_allclose(bc.mean_actions(config, leaves, state[:1]), network.mean(state[:1]), atol=2e-6)
+    theirs = np.asarray(bc.sample_actions(config, leaves, state, jax.random.key(0)))
+    ours = network.sample(state, np.random.default_rng(0))
+    quantiles = np.linspace(0.05, 0.95, 7)
+    np.testing.assert_allclose(np.quantile(ours, quantiles, 0), np.quantile(theirs, quantiles, 0), atol=0.05)
+    assert theirs.shape == (20000, 2) and theirs.std(0).min() > 0.1 and np.abs(theirs).max() <= 1.0
+
+
 def test_leaf_shapes_are_those_of_the_learner():
     leaves = rlpd.actor_leaves(rlpd.init(SMALL, SPEC, 0))
     assert {name: leaf.shape for name, leaf in leaves.items()} == CONFIG.leaf_shapes()

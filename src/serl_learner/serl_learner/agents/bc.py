@@ -1,5 +1,8 @@
 # Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
-"""Behaviour cloning of the same actor network: the baseline of the SERL paper's section V."""
+"""Behaviour cloning of the same actor network: the baseline of the SERL paper's section V.
+
+A gradient that is not finite skips its update and is counted.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ from serl_core.errors import SchemaError
 from serl_core.specs import EnvSpec
 from serl_learner import networks
 from serl_learner.actor_network import ActorConfig
-from serl_learner.agents.config import BCConfig
+from serl_learner.agents.config import BCConfig, HGDAggerConfig
+from serl_learner.agents.rlpd import guarded
 from serl_learner.networks import Params
 from serl_learner.vision import encoder as vision
 from serl_learner.vision import resnet10
@@ -26,12 +30,22 @@ _EDGE = 1.0 - 1e-3  # the squashed Gaussian has no density at -1 and 1, where cl
 
 
 class BCState(NamedTuple):
-    """Parameters of actor and image encoder (empty without cameras), optimiser state and updates so far."""
+    """Everything that training goes on from.
+
+    Attributes:
+        actor, encoder: Parameters of the policy and of its image encoder, empty without cameras.
+        opt: Optimiser state.
+        updates: Gradient steps so far, skipped ones included.
+        skipped, skipped_in_row: Of them, those that were skipped for a gradient that was not finite: all, and the
+            latest without a sound one after them.
+    """
 
     actor: Params
     encoder: Params
     opt: optax.OptState
     updates: jax.Array
+    skipped: jax.Array
+    skipped_in_row: jax.Array
 
 
 def _optimizer(config: BCConfig) -> optax.GradientTransformation:
@@ -61,7 +75,8 @@ def _init(
 
 def start(config: BCConfig, actor: Params, encoder: Params) -> BCState:
     """Return the state before the first update of given parameters."""
-    return BCState(actor, encoder, _optimizer(config).init((actor, encoder)), jnp.int32(0))
+    opt = _optimizer(config).init((actor, encoder))
+    return BCState(actor, encoder, opt, jnp.int32(0), jnp.int32(0), jnp.int32(0))
 
 
 def loss(
@@ -105,7 +120,7 @@ def update(
         backbone: Frozen weights where `config.encoder` is "resnet10".
 
     Returns:
-        New state; {"loss": mean over the updates}.
+        New state; {"loss": mean over the updates that were finite, "skipped", "skipped_in_row": as in the state}.
     """
     batches = check_batches(config, state.actor, state.encoder, batches)
 
@@ -119,12 +134,14 @@ def update(
 
         trained = (state.actor, state.encoder)
         value, gradient = jax.value_and_grad(loss_of)(trained)
-        updates, opt = _optimizer(config).update(gradient, state.opt, trained)
-        actor, encoder = optax.apply_updates(trained, updates)
-        return BCState(actor, encoder, opt, state.updates + 1), value
+        (actor, encoder), opt, finite = guarded(_optimizer(config), gradient, trained, state.opt, None)
+        skipped = state.skipped + jnp.where(finite, 0, 1)
+        in_row = jnp.where(finite, 0, state.skipped_in_row + 1)
+        return BCState(actor, encoder, opt, state.updates + 1, skipped, in_row), value
 
     state, losses = jax.lax.scan(step, state, batches)
-    return state, {"loss": jnp.mean(losses)}
+    figures = {"skipped": state.skipped, "skipped_in_row": state.skipped_in_row}
+    return state, {"loss": jnp.nanmean(losses), **figures}
 
 
 def check_batches(
@@ -142,6 +159,38 @@ def check_batches(
     views = {camera: batches[camera] for camera in vision.cameras(encoder)}
     vision.check_images(config, encoder, views, states.shape[:2])
     return {"state": states, "action": actions, **views}
+
+
+@partial(jax.jit, static_argnums=0)
+def sample_actions(
+    config: BCConfig | HGDAggerConfig,
+    actor: Params,
+    state: jax.Array,
+    key: jax.Array,
+    latent: jax.Array | None = None,
+) -> jax.Array:
+    """Return random actions (..., action_size), grippers included, for state vectors (..., state_size).
+
+    Args:
+        config: Settings.
+        actor: Parameters of the actor.
+        state: State vectors.
+        key: Random key.
+        latent: Latents of the cameras (..., latent_size); None without cameras.
+    """
+    return networks.sample(actor, state, key, _shape(config, actor, state), latent)[0]
+
+
+@partial(jax.jit, static_argnums=0)
+def mean_actions(
+    config: BCConfig | HGDAggerConfig, actor: Params, state: jax.Array, latent: jax.Array | None = None
+) -> jax.Array:
+    """Return squashed mean actions (..., action_size); arguments as for `sample_actions`."""
+    return jnp.tanh(networks.actor(actor, state, _shape(config, actor, state), latent)[0])
+
+
+def _shape(config: BCConfig | HGDAggerConfig, actor: Params, state: jax.Array) -> ActorConfig:
+    return config.actor_config(state.shape[-1], actor["mean/bias"].shape[0])
 
 
 def actor_leaves(state: BCState) -> dict[str, np.ndarray]:

@@ -104,6 +104,11 @@ class RLPDConfig(VisionOptions):
                 f"gripper_indices must be up to two different places, got {self.gripper_indices}"
             )
 
+    @property
+    def needs_demonstrations(self) -> bool:
+        """Whether an update means nothing without demonstrations, those that a person gave during the run included."""
+        return self.demos_only
+
     def actor_config(
         self, state_size: int, action_size: int, vision: VisionConfig | None = None
     ) -> ActorConfig:
@@ -235,6 +240,11 @@ class DAPGConfig(RLPDConfig):
         super().__post_init__()
         if self.dapg_weight and not round(self.batch_size * self.demo_fraction):
             raise ConfigError("dapg needs demonstrations in its batches: raise demo_fraction")
+
+    @property
+    def needs_demonstrations(self) -> bool:
+        """Whether demonstrations regularise: the end of a batch is taken for them, which must not be the policy's."""
+        return self.dapg_weight > 0.0
 
 
 @dataclass(frozen=True)

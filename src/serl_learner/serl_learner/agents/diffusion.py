@@ -7,6 +7,7 @@ over chunks of demonstrations, diffusion steps k and standard normal noise, with
 is the exponential moving average of the network. Other than in the original, the network is a normalised
 multi-layer perceptron on the flattened chunk instead of a temporal U-Net or a transformer: chunks here are 8 actions
 long, and a robot's CPU must denoise them within a control period. `diffusion_network` has the way back, in NumPy.
+A gradient that is not finite skips its update and is counted.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from serl_core.specs import EnvSpec
 from serl_learner import networks
 from serl_learner.actor_network import ActorConfig
 from serl_learner.agents.config import DiffusionConfig
+from serl_learner.agents.rlpd import guarded
 from serl_learner.diffusion_network import denoisings, signal_shares, step_embedding
 from serl_learner.networks import Params
 from serl_learner.vision import encoder as vision
@@ -39,7 +41,8 @@ class DiffusionState(NamedTuple):
         average: Moving average of both, under their names.
         opt: Optimiser state.
         key: Data of the random key.
-        updates: Gradient steps so far.
+        updates: Gradient steps so far, skipped ones included.
+        skipped, skipped_in_row: Of them, those that were skipped, as in `bc.BCState`.
     """
 
     actor: Params
@@ -48,6 +51,8 @@ class DiffusionState(NamedTuple):
     opt: optax.OptState
     key: jax.Array
     updates: jax.Array
+    skipped: jax.Array
+    skipped_in_row: jax.Array
 
 
 def _optimizer(config: DiffusionConfig) -> optax.GradientTransformation:
@@ -67,7 +72,8 @@ def init(
     encoder = {} if vision_config is None else vision.init(encoder_key, vision_config)
     average = jax.tree.map(jnp.copy, {**actor, **encoder})
     opt = _optimizer(config).init((actor, encoder))
-    return DiffusionState(actor, encoder, average, opt, jax.random.key_data(key), jnp.int32(0))
+    counts = (jnp.int32(0), jnp.int32(0), jnp.int32(0))
+    return DiffusionState(actor, encoder, average, opt, jax.random.key_data(key), *counts)
 
 
 def _shape(config: DiffusionConfig, actor: Params) -> ActorConfig:
@@ -134,7 +140,7 @@ def update(
         backbone: Frozen weights where `config.encoder` is "resnet10".
 
     Returns:
-        New state; {"loss": mean over the updates}.
+        New state; {"loss": mean over the updates that were finite, "skipped", "skipped_in_row": as in the state}.
     """
     shape = _shape(config, state.actor)
     states, actions = batches["state"], batches["action"]
@@ -157,19 +163,30 @@ def update(
 
         trained = (state.actor, state.encoder)
         value, gradient = jax.value_and_grad(loss_of)(trained)
-        updates, opt = _optimizer(config).update(gradient, state.opt, trained)
-        actor, encoder = optax.apply_updates(trained, updates)
+        (actor, encoder), opt, finite = guarded(_optimizer(config), gradient, trained, state.opt, None)
         # The average must not be of the first, random parameters: it opens slowly.
         done = state.updates.astype(jnp.float32)
         kept = jnp.minimum(config.average_decay, (1.0 + done) / (10.0 + done))
         average = jax.tree.map(
-            lambda old, new: kept * old + (1.0 - kept) * new, state.average, {**actor, **encoder}
+            lambda old, new: jnp.where(finite, kept * old + (1.0 - kept) * new, old),
+            state.average,
+            {**actor, **encoder},
         )
-        key_data = jax.random.key_data(key)
-        return DiffusionState(actor, encoder, average, opt, key_data, state.updates + 1), value
+        state = DiffusionState(
+            actor,
+            encoder,
+            average,
+            opt,
+            key=jax.random.key_data(key),
+            updates=state.updates + 1,
+            skipped=state.skipped + jnp.where(finite, 0, 1),
+            skipped_in_row=jnp.where(finite, 0, state.skipped_in_row + 1),
+        )
+        return state, value
 
     state, losses = jax.lax.scan(step, state, {"state": states, "action": actions, **views})
-    return state, {"loss": jnp.mean(losses)}
+    figures = {"skipped": state.skipped, "skipped_in_row": state.skipped_in_row}
+    return state, {"loss": jnp.nanmean(losses), **figures}
 
 
 @partial(jax.jit, static_argnums=0)

@@ -20,7 +20,7 @@ import optax
 from serl_core.specs import EnvSpec
 from serl_learner import networks
 from serl_learner.agents import bc, rlpd
-from serl_learner.agents.base import mean_actions, sample_actions
+from serl_learner.agents.bc import mean_actions, sample_actions
 from serl_learner.agents.config import HGDAggerConfig
 from serl_learner.agents.rlpd import Batch, Metrics
 from serl_learner.networks import Params

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from serl_core.errors import SchemaError
+from serl_core.errors import SchemaError, SerlError
 from serl_core.specs import EnvSpec
 from serl_learner import networks
 from serl_learner.actor_network import ActorConfig
@@ -201,6 +201,14 @@ def guarded(
     new = (optax.apply_updates(params, updates), new_opt_state)
     kept_params, kept_opt = jax.tree.map(lambda a, b: jnp.where(finite, a, b), new, (params, opt_state))
     return kept_params, kept_opt, finite
+
+
+def end_if_stuck(skipped_in_row: int, limit: int, advice: str) -> None:
+    """Raise SerlError, with `advice`, where `guarded` has refused as many updates in a row as `limit` or more."""
+    if skipped_in_row >= limit:
+        raise SerlError(
+            f"training ended: {skipped_in_row} updates in a row had a gradient that is not finite; {advice}"
+        )
 
 
 def _step_scale(config: RLPDConfig, state: TrainState) -> jax.Array | None:

@@ -9,14 +9,18 @@
 `step` is that of the observation, 0 for an episode's first; true is success. The bag itself is never edited: a
 transition stays as it left the environment, and a person's word on an episode, which may come late, is put into
 effect wherever transitions are read (`relabelled`).
+
+Several processes may label one bag: each locks BAG/labels.json.lock while it changes the file (`edit_labels`).
 """
 
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +29,7 @@ from serl_core.errors import BagError
 from serl_core.interfaces import RewardFn
 from serl_core.specs import EnvSpec
 from serl_core.types import Observation, Transition
+from serl_learner.bag.mcap_file import ReadReport
 from serl_learner.bag.reader import read_transitions
 
 VERSION = 1
@@ -105,13 +110,15 @@ class LabelFile:
 
     def __init__(self, bag: str | Path) -> None:
         self._bag = bag
-        self._stamp: int | None = None
+        self._stamp: tuple[int, int, int] | None = None
         self._labels = Labels()
 
     def read(self) -> Labels:
         """Return the present labels; BagError once for each damaged state of the file, then what was before it."""
         try:
-            stamp = labels_path(self._bag).stat().st_mtime_ns
+            found = labels_path(self._bag).stat()
+            # The time alone does not tell apart two files that were written within one tick of the kernel's clock.
+            stamp = (found.st_mtime_ns, found.st_ino, found.st_size)
         except OSError:
             stamp = None
         if stamp != self._stamp:
@@ -121,7 +128,10 @@ class LabelFile:
 
 
 def write_labels(bag: str | Path, labels: Labels) -> Path:
-    """Replace the labels of a bag at once, so that a reader never sees half of them; return their file."""
+    """Replace the labels of a bag at once, so that a reader never sees half of them; return their file.
+
+    What others said is gone: where several may label one bag, `edit_labels` keeps it.
+    """
     path = labels_path(bag)
     partial = path.with_name(path.name + ".partial")
     try:
@@ -133,6 +143,25 @@ def write_labels(bag: str | Path, labels: Labels) -> Path:
     except OSError as error:
         raise BagError(f"cannot write {path}: {error.strerror}") from error
     return path
+
+
+@contextmanager
+def edit_labels(bag: str | Path) -> Iterator[Labels]:
+    """Give the present labels of a bag, to be changed in place; they are on the disk when the block is left.
+
+    Nobody else can edit them meanwhile, in this process or in another; a block that raises changes nothing.
+    BagError where the file is damaged or cannot be written.
+    """
+    path = labels_path(bag)
+    try:
+        lock = open(path.with_name(path.name + ".lock"), "w")  # noqa: SIM115 closed below, which unlocks it
+    except OSError as error:
+        raise BagError(f"cannot write {path}: {error.strerror}") from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        labels = read_labels(bag)
+        yield labels
+        write_labels(bag, labels)
 
 
 def observations(bag: str | Path) -> Iterator[tuple[FrameKey, Observation]]:
@@ -201,9 +230,11 @@ def relabelled(
         yield transition if verdict is None else judged_by_human(transition, verdict)
 
 
-def read_labelled_transitions(bag: str | Path, spec: EnvSpec | None = None) -> Iterator[Transition]:
+def read_labelled_transitions(
+    bag: str | Path, spec: EnvSpec | None = None, report: ReadReport | None = None
+) -> Iterator[Transition]:
     """Yield the transitions of a bag as `read_transitions` does, labelled episodes as people judged them."""
-    return relabelled(read_transitions(bag, spec), read_labels(bag).episodes)
+    return relabelled(read_transitions(bag, spec, report), read_labels(bag).episodes)
 
 
 def _verdict(value: object) -> bool:

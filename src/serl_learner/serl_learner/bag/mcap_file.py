@@ -298,8 +298,10 @@ class McapFile:
                 yield Entry(channel, record.log_time, bytes(record.data))
         if not self.finished:
             report.truncated = True
-        elif not damage and self.summary and self.summary.statistics:
-            missing = self.summary.statistics.message_count - count
+        elif self.summary and self.summary.statistics:
+            missing = (
+                self.summary.statistics.message_count - count - damage
+            )  # a damaged chunk may hold several
             if missing > 0:
                 report.skipped["message missing from the file"] += missing
 
