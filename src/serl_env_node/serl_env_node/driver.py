@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from serl_core.errors import SerlError
+from serl_core.errors import ConfigError, SerlError
 from serl_core.types import (
     Action,
     EpisodeSummary,
@@ -35,6 +35,9 @@ late or restarted, and an answer given twice is harmless."""
 
 FLOOR_SECONDS = 1.0
 """An operator who had the arm and has been silent for this long is gone, and others are heard again."""
+
+OPERATOR_SHARE = 0.5
+"""In real time, the share of `action_timeout_s` for which an operator's word on the observation is awaited."""
 
 
 class Mailbox:
@@ -84,18 +87,28 @@ class Mailbox:
         word = self._intervention[0]
         return word if (word.episode_id, word.step) == (observation.episode_id, observation.step) else None
 
-    def recent_intervention(self, now: float, max_age: float) -> Intervention | None:
-        """Return the operator's latest word unless it is older than `max_age` [s]."""
+    def recent_intervention(
+        self, observation: Observation, now: float, max_age: float
+    ) -> Intervention | None:
+        """Return the operator's latest word if it is of the observation's episode and no older than `max_age` [s].
+
+        A word of another episode asks for motion from where the arm was then.
+        """
         if self._intervention is None or now - self._intervention[1] > max_age:
             return None
-        return self._intervention[0]
+        word = self._intervention[0]
+        return word if word.episode_id == observation.episode_id else None
 
 
 @dataclass
 class Outlets(Generic[M]):
-    """Where the driver's results go; `encode` makes the item that the outbox keeps and `transition` sends."""
+    """Where the driver's results go; `encode` makes the item that the outbox keeps and `transition` sends.
+
+    `observation` is to be answered; `final`, an episode's last, is not, and goes out for those who look on.
+    """
 
     observation: Callable[[Observation], None]
+    final: Callable[[Observation], None]
     encode: Callable[[Transition], M]
     transition: Callable[[M], None]
     episode: Callable[[EpisodeSummary], None]
@@ -112,13 +125,21 @@ class EnvDriver(Generic[M]):
     def __init__(
         self, loop: StepLoop, config: EnvConfig, outlets: Outlets[M], awaited: AwaitedReward | None = None
     ) -> None:
-        """Take over the loop; `awaited` is where another process's verdicts arrive, None if there is none."""
+        """Take over the loop; `awaited` is where another process's verdicts arrive, None if there is none.
+
+        ConfigError where a verdict may be awaited for longer than real time allows.
+        """
         self._loop = loop
         self._awaited = awaited
         self._asked: tuple[tuple[int, int], float] | None = None
+        self._config = config
         if awaited is not None:
             loop.judge = self._judge
-        self._config = config
+            if self.real_time and awaited.timeout_s > self._period:
+                raise ConfigError(
+                    f"reward_timeout_s: {awaited.timeout_s:g} s exceeds the period of {self._period:g} s, and in real"
+                    " time no step waits longer for a verdict"
+                )
         self._outlets = outlets
         self._mailbox = Mailbox()
         self._floor = OperatorFloor(FLOOR_SECONDS)
@@ -136,6 +157,11 @@ class EnvDriver(Generic[M]):
     def real_time(self) -> bool:
         """Whether steps follow a clock that waits for nobody: the wall's, or a live environment's own."""
         return self._config.real_time_factor > 0.0 or self._loop.live
+
+    @property
+    def _period(self) -> float:
+        """Duration of a step on the wall's clock [s], where steps follow it."""
+        return self._loop.spec.step_seconds / (self._config.real_time_factor or 1.0)
 
     # From other threads.
 
@@ -213,7 +239,6 @@ class EnvDriver(Generic[M]):
 
     def _run_episode(self) -> bool:
         """Run one episode to its end; True if it succeeded."""
-        period = self._loop.spec.step_seconds / (self._config.real_time_factor or 1.0)
         due = time.monotonic()
         while True:
             if self._loop.live:
@@ -232,9 +257,13 @@ class EnvDriver(Generic[M]):
             with self._outbox_lock:
                 self._outbox.add(transition.sequence, item)
             self._outlets.transition(item)
+            if (
+                transition.last and self._awaited is None
+            ):  # where a verdict was awaited, it has gone out for that
+                self._outlets.final(transition.next_observation)
             self._outlets.stepped(self._loop)
             if self.real_time and not self._loop.live:
-                due += period
+                due += self._period
                 rest = due - time.monotonic()
                 if rest > 0.0:
                     self._stop.wait(rest)
@@ -273,7 +302,10 @@ class EnvDriver(Generic[M]):
         return self._awaited.await_verdict(observation.episode_id, observation.step)
 
     def _ask(self, now: float) -> tuple[Action | None, Intervention | None]:
-        """Publish the observation and wait for who must answer, no longer than the deadline in real time."""
+        """Publish the observation and wait for who must answer, no longer than the deadline in real time.
+
+        There an operator's latest word of the episode, while it is valid, stands in for one on this observation.
+        """
         c, box, observation = self._config, self._mailbox, self._loop.observation
         assert observation is not None
 
@@ -290,12 +322,18 @@ class EnvDriver(Generic[M]):
                 not c.operator or word is not None
             )
 
-        def answered_in_time() -> bool:
-            word = (
-                box.recent_intervention(time.monotonic(), c.action_timeout_s + 1.0 / c.rate_hz)
-                if c.operator
-                else None
+        def heard() -> bool:
+            return interrupted() or not c.operator or box.intervention_for(observation) is not None
+
+        def valid_word() -> Intervention | None:
+            if not c.operator:
+                return None
+            return box.recent_intervention(
+                observation, time.monotonic(), c.action_timeout_s + 1.0 / c.rate_hz
             )
+
+        def answered_in_time() -> bool:
+            word = valid_word()
             return (
                 interrupted() or (word is not None and word.active) or box.action_for(observation) is not None
             )
@@ -307,13 +345,9 @@ class EnvDriver(Generic[M]):
             now = since  # the verdict's time is part of the action's
         if self.real_time:
             patience = c.action_timeout_s / ((self._loop.live and c.real_time_factor) or 1.0)
+            box.wait(heard, max(0.0, now + OPERATOR_SHARE * patience - time.monotonic()))
             box.wait(answered_in_time, max(0.0, now + patience - time.monotonic()))
-            word = (
-                box.recent_intervention(time.monotonic(), c.action_timeout_s + 1.0 / c.rate_hz)
-                if c.operator
-                else None
-            )
-            return box.action_for(observation), word
+            return box.action_for(observation), valid_word()
         self.waiting_for = "action" if c.policy else "operator"
         while not box.wait(answered, ASK_AGAIN_SECONDS):
             self._outlets.observation(observation)

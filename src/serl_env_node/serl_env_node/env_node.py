@@ -64,6 +64,7 @@ class EnvNode(ShellNode):
             config,
             Outlets(
                 observation=lambda o: observation.publish(codec.to_observation(self._spec, o, request=True)),
+                final=lambda o: observation.publish(codec.to_observation(self._spec, o)),
                 encode=lambda t: codec.to_transition(self._spec, t),
                 transition=transition.publish,
                 episode=lambda e: episode.publish(codec.to_episode(e)),

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from serl_core.errors import ConfigError
 from serl_core.interfaces import StepResult
 from serl_core.testing.fakes import FakeEnvironment, FakePolicy
 from serl_core.types import Action, Observation, RewardSignal, Transition, TransitionAck
@@ -39,13 +40,19 @@ class Rig:
     ) -> None:
         self.judge = judge
         self.asked: list[tuple[int, int]] = []
+        self.finals: list[Observation] = []
         self.sent: list[Transition] = []
         self.awaited = AwaitedReward(AwaitedRewardConfig(reward_timeout_s=timeout_s))
         self.driver: EnvDriver[Transition] = EnvDriver(
             StepLoop(Unjudged(max_steps=6), "env-1"),
             EnvConfig(**settings),
             Outlets(
-                self.observe, lambda transition: transition, self.receive, lambda _: None, lambda _: None
+                observation=self.observe,
+                final=self.finals.append,
+                encode=lambda transition: transition,
+                transition=self.receive,
+                episode=lambda _: None,
+                stepped=lambda _: None,
             ),
             self.awaited,
         )
@@ -75,10 +82,12 @@ def success_at(step: int) -> Callable[[Observation], RewardSignal]:
     return lambda o: RewardSignal(float(o.step == step), o.step == step, "classifier", 0.9)
 
 
-@pytest.mark.parametrize("real_time_factor", [0.0, 100.0])
-def test_the_verdict_on_its_outcome_is_the_step_s_reward_and_ends_the_task(real_time_factor: float) -> None:
+@pytest.mark.parametrize(("real_time_factor", "timeout_s"), [(0.0, PATIENCE), (100.0, 0.001)])
+def test_the_verdict_on_its_outcome_is_the_step_s_reward_and_ends_the_task(
+    real_time_factor: float, timeout_s: float
+) -> None:
     sent = Rig(
-        success_at(3), PATIENCE, max_episodes=2, real_time_factor=real_time_factor, action_timeout_s=1.0
+        success_at(3), timeout_s, max_episodes=2, real_time_factor=real_time_factor, action_timeout_s=1.0
     ).run()
     assert [(t.episode_id, t.step, t.reward, t.discount, t.last, t.success) for t in sent] == [
         (e, s, float(s == 2), float(s < 2), s == 2, s == 2) for e in range(2) for s in range(3)
@@ -90,6 +99,7 @@ def test_each_observation_goes_out_once() -> None:
     rig = Rig(success_at(3), PATIENCE, max_episodes=1)
     rig.run()
     assert rig.asked == [(0, 0), (0, 1), (0, 2), (0, 3)]
+    assert rig.finals == [], "the last one went out for its verdict"
 
 
 def test_a_verdict_that_does_not_come_is_unknown_and_the_episode_goes_on() -> None:
@@ -108,6 +118,42 @@ def test_a_reward_process_killed_in_an_episode_costs_verdicts_not_steps() -> Non
     sent = rig.run()
     assert len(sent) == 12
     assert rig.awaited.figures()["unknown_rewards"] == 8
+
+
+def test_a_verdict_repeated_to_a_slow_actor_is_not_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serl_env_node.driver.ASK_AGAIN_SECONDS", 0.001)
+    rig = Rig(lambda _: RewardSignal(0.0, False, "classifier"), PATIENCE, max_episodes=1)
+    put_action, quick = rig.driver.put_action, {(0, 0)}
+
+    def put_action_when_asked_again(action: Action) -> None:
+        place = (action.episode_id, action.step)
+        if place in quick or rig.asked.count(place) > 3:
+            put_action(action)
+
+    rig.driver.put_action = put_action_when_asked_again  # type: ignore[method-assign]
+    rig.run()
+    assert all(rig.asked.count((0, step)) > 3 for step in range(1, 6))
+    assert rig.awaited.figures() == {"unknown_rewards": 0, "late_rewards": 0}
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_in_real_time_no_verdict_may_be_awaited_past_the_period(
+    live: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Unjudged, "live", live)
+    with pytest.raises(ConfigError, match="reward_timeout_s: 0.051 s exceeds the period of 0.05 s") as raised:
+        Rig(success_at(3), 0.051, real_time_factor=2.0)
+    assert "\n" not in str(raised.value)
+    Rig(success_at(3), 0.05, real_time_factor=2.0)
+
+
+def test_a_live_environment_s_period_counts_with_no_factor_and_lockstep_s_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Rig(success_at(3), 60.0)  # the arm's time stands still meanwhile
+    monkeypatch.setattr(Unjudged, "live", True)
+    with pytest.raises(ConfigError, match="exceeds the period of 0.1 s"):
+        Rig(success_at(3), 60.0)
 
 
 def test_a_stop_does_not_wait_for_a_verdict() -> None:

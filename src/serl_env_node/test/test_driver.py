@@ -39,6 +39,7 @@ class Rig:
         self.environment = FakeEnvironment(max_steps)
         self.loop = StepLoop(self.environment, "env-1")
         self.asked: list[Observation] = []
+        self.finals: list[Observation] = []
         self.sent: list[Transition] = []
         self.times: list[float] = []
         self.episodes: list[EpisodeSummary] = []
@@ -50,6 +51,7 @@ class Rig:
             EnvConfig(**settings),
             Outlets(
                 observation=self._on_observation,
+                final=self.finals.append,
                 encode=lambda transition: transition,
                 transition=self._on_transition,
                 episode=self.episodes.append,
@@ -133,6 +135,19 @@ def test_lockstep_runs_the_episodes_asked_for(rigs: Callable[..., Rig]) -> None:
     assert {t.source for t in rig.sent} == {Source.POLICY}
     assert len(rig.asked) == len(rig.sent)
     assert rig.driver.unacknowledged == 0
+
+
+@pytest.mark.parametrize("settings", [{}, {"real_time_factor": 50.0, "action_timeout_s": 10.0}])
+def test_an_episode_s_last_observation_is_shown_and_not_asked_about(
+    rigs: Callable[..., Rig], settings: dict
+) -> None:
+    rig = rigs(max_episodes=2, **settings).start()
+    rig.finish()
+    ends = [t.next_observation for t in rig.sent if t.last]
+    assert [(o.episode_id, o.step) for o in rig.finals] == [(o.episode_id, o.step) for o in ends]
+    assert len(rig.finals) == 2 and all(a is b for a, b in zip(rig.finals, ends, strict=True))
+    asked = {(o.episode_id, o.step) for o in rig.asked}
+    assert not asked & {(o.episode_id, o.step) for o in rig.finals}
 
 
 def test_only_successes_count_towards_max_successes(rigs: Callable[..., Rig]) -> None:
@@ -311,6 +326,58 @@ def test_real_time_does_not_go_on_with_a_word_that_grew_old(rigs: Callable[..., 
     rig.until(lambda: len(rig.sent) >= 12)
     assert rig.sent[0].source is Source.HUMAN
     assert rig.sent[-1].source is Source.HOLD
+
+
+def test_real_time_never_executes_a_word_of_another_episode(rigs: Callable[..., Rig]) -> None:
+    rig = rigs(operator=True, real_time_factor=2.0, action_timeout_s=0.1, max_steps=2, max_episodes=3)
+    rig.answer = rig.act
+    reset = rig.environment.reset
+
+    def reset_with_the_clutch_held(seed: int | None) -> Any:
+        first = reset(seed)
+        if rig.asked:
+            rig.intervene(rig.asked[-1])
+        return first
+
+    rig.environment.reset = reset_with_the_clutch_held  # type: ignore[method-assign]
+    rig.start().finish()
+    assert [(t.episode_id, t.step) for t in rig.sent] == [(e, s) for e in range(3) for s in range(2)]
+    assert {t.source for t in rig.sent} == {Source.POLICY}
+
+
+def say_the_step(rig: Rig, observation: Observation) -> None:
+    """Take over with an action that tells which observation it is on."""
+    say(rig, "anna", observation, data=(0.01 * observation.step, 0.0))
+
+
+def steps_said(rig: Rig) -> list[int]:
+    assert {t.source for t in rig.sent} == {Source.HUMAN}
+    return [round(100 * float(t.action[0])) for t in rig.sent]
+
+
+def test_real_time_waits_for_the_word_on_the_present_observation(rigs: Callable[..., Rig]) -> None:
+    rig = rigs(operator=True, real_time_factor=2.0, action_timeout_s=2.0, max_steps=6, max_episodes=1)
+    rig.answer = lambda o: (rig.act(o), threading.Timer(0.01, say_the_step, (rig, o)).start())
+    rig.start().finish()
+    assert steps_said(rig) == [0, 1, 2, 3, 4, 5]
+
+
+def test_real_time_takes_the_latest_word_where_none_comes_in_time(
+    rigs: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serl_env_node.driver.OPERATOR_SHARE", 0.02)
+    rig = rigs(operator=True, real_time_factor=2.0, action_timeout_s=10.0, max_steps=4, max_episodes=1)
+    rig.answer = lambda o: (rig.act(o), say_the_step(rig, o) if o.step != 2 else None)
+    began = time.monotonic()
+    rig.start().finish()
+    assert steps_said(rig) == [0, 1, 1, 3]
+    assert time.monotonic() - began < 10.0, "it is awaited for a part of the time-out only"
+
+
+def test_real_time_goes_on_with_the_policy_where_the_operator_is_dead(rigs: Callable[..., Rig]) -> None:
+    rig = rigs(operator=True, real_time_factor=2.0, action_timeout_s=0.05, max_steps=4, max_episodes=1)
+    rig.start().finish()
+    assert {t.source for t in rig.sent} == {Source.POLICY}
 
 
 @pytest.mark.parametrize("settings", [{}, {"real_time_factor": 2.0, "action_timeout_s": 10.0}])

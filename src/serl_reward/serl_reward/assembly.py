@@ -13,6 +13,7 @@ from serl_core.errors import ConfigError
 from serl_core.interfaces import RewardFn
 from serl_core.parameters import from_mapping
 from serl_core.plugins import load
+from serl_reward.awaited import AwaitedReward
 
 Read = Callable[[type], Any]
 """Returns a config class filled from a node's parameters; `ShellNode.config` is one."""
@@ -26,7 +27,8 @@ def make_reward(name: str, read: Read) -> RewardFn:
             can serve twice.
         read: Reads each config class.
 
-    ConfigError for a class that is not there, a parameter that is wrong, a combination of itself.
+    ConfigError for a class that is not there, a parameter that is wrong, a combination of itself or of a verdict that
+    another process gives.
     """
     kind, scope = _load(name)
     config = _unscoped(kind.Config, scope, read)
@@ -76,6 +78,13 @@ def _combines(kind: Any) -> bool:
 def _parts(config: Any, name: str) -> tuple[str, ...]:
     if name.rpartition("=")[2] in [part for part in config.reward_parts if "=" not in part]:
         raise ConfigError(f"reward {name!r} is among its own reward_parts; give the inner one a name=")
+    for part in config.reward_parts:
+        kind, _ = _load(part)
+        if isinstance(kind, type) and issubclass(kind, AwaitedReward):
+            raise ConfigError(
+                f"reward {name!r}: {part!r} cannot be among its reward_parts, as only a whole verdict is awaited;"
+                " combine in the reward node"
+            )
     return config.reward_parts
 
 

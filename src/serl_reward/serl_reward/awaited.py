@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,9 @@ from serl_core.types import RewardSignal
 UNKNOWN = "unknown"
 """Source of a verdict that did not come in time."""
 
+LATEST_STEPS = 100
+"""A verdict that comes later than so many steps without one is not counted as late."""
+
 
 class VerdictSlot:
     """The verdict on the observation that a step waits for.
@@ -23,13 +27,14 @@ class VerdictSlot:
 
     Attributes:
         unknown: Steps that went on without a verdict.
-        late: Verdicts that came after their step had gone on.
+        late: Of these steps, how many had their verdict come later.
     """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._verdict: tuple[tuple[int, int], RewardSignal] | None = None
         self._done: tuple[int, int] = (-1, -1)
+        self._unanswered: deque[tuple[int, int]] = deque(maxlen=LATEST_STEPS)
         self._closed = False
         self.unknown = self.late = 0
 
@@ -37,8 +42,10 @@ class VerdictSlot:
         """Deliver the verdict on the observation (episode_id, step)."""
         place = (episode_id, step)
         with self._changed:
-            if place <= self._done:
-                self.late += 1
+            if place <= self._done:  # late, or said again to an observation that was sent again
+                if place in self._unanswered:
+                    self._unanswered.remove(place)
+                    self.late += 1
                 return
             self._verdict = (place, verdict)
             self._changed.notify_all()
@@ -58,6 +65,8 @@ class VerdictSlot:
             found = self._verdict[1] if self._verdict is not None and self._verdict[0] == place else None
             self._done = place
             self._verdict = None
+            if found is None:
+                self._unanswered.append(place)
             if found is None or not math.isfinite(found.value):
                 self.unknown += 1
                 return RewardSignal(0.0, False, UNKNOWN)
@@ -78,7 +87,10 @@ class AwaitedRewardConfig:
         (), "cameras to send for the reward node, whether the policy reads them or not"
     )
     reward_timeout_s: float = parameter(
-        0.05, "how long a step waits for the verdict before it goes on without [s]", 0.001, 60.0
+        0.05,
+        "how long a step waits for the verdict before it goes on without [s]; in real time its period at most",
+        0.001,
+        60.0,
     )
 
 
@@ -87,6 +99,7 @@ class AwaitedReward:
 
     Attributes:
         verdicts: Where verdicts arrive.
+        timeout_s: How long `await_verdict` waits [s].
     """
 
     Config = AwaitedRewardConfig
@@ -95,7 +108,7 @@ class AwaitedReward:
     def __init__(self, config: AwaitedRewardConfig) -> None:
         self.cameras = config.reward_cameras
         self.verdicts = VerdictSlot()
-        self._timeout_s = config.reward_timeout_s
+        self.timeout_s = config.reward_timeout_s
 
     @classmethod
     def from_parameters(cls, config: AwaitedRewardConfig) -> AwaitedReward:
@@ -113,7 +126,7 @@ class AwaitedReward:
 
     def await_verdict(self, episode_id: int, step: int) -> RewardSignal:
         """Return the verdict on the observation (episode_id, step), unknown if it is not there in time."""
-        return self.verdicts.wait(episode_id, step, self._timeout_s)
+        return self.verdicts.wait(episode_id, step, self.timeout_s)
 
     def figures(self) -> dict[str, int]:
         """Return counts worth watching."""

@@ -23,6 +23,10 @@ class ViceConfig:
     )
     vice_cameras: tuple[str, ...] = parameter((), "cameras to judge by; empty: all in the bags")
     vice_state: str = parameter("", "file to keep the classifier in and to go on from; empty: none")
+    vice_learns: bool = parameter(
+        False,
+        "learn between episodes, with what is visited as negatives; set by training, and by no other stage",
+    )
     vice_reward: str = parameter(
         "probability",
         "what is paid: the probability of being a goal, or 1 where it reaches 0.5 (binary)",
@@ -70,9 +74,10 @@ class Discriminator(Protocol):
 class ViceReward:
     """The probability of being a goal, in [0, 1], by the classifier as it is at that step.
 
-    It learns between two episodes, from the goals and from all states that the policy was rewarded for. What it
-    said is what the transition records: a run is replayed from its bag with the rewards that it was trained on,
-    not with those of a later classifier.
+    While the policy trains, it learns between two episodes, from the goals and from all states that the policy was
+    rewarded for; elsewhere it judges only: an expert's successes are no negatives. What it said is what the
+    transition records: a run is replayed from its bag with the rewards that it was trained on, not with those of a
+    later classifier.
 
     Attributes:
         metrics: Of the last training, see `ViceClassifier.update`.
@@ -111,6 +116,8 @@ class ViceReward:
 
     def reset(self) -> None:
         """Learn from what was visited since, and keep what was learned."""
+        if not self._config.vice_learns:
+            return
         self.metrics = self._classifier.update(self._config.vice_updates)
         if self._config.vice_state:
             self._classifier.save(Path(self._config.vice_state))
@@ -118,11 +125,12 @@ class ViceReward:
     def __call__(
         self, state: dict[str, np.ndarray], images: dict[str, np.ndarray] | None = None
     ) -> RewardSignal:
-        """Judge images (H, W, 3) uint8 by camera, then count them as visited; SchemaError unless they fit."""
+        """Judge images (H, W, 3) uint8 by camera, visited where it learns; SchemaError unless they fit."""
         if images is None:
             raise SchemaError("reward by VICE needs images: the environment gives it none")
         probability = self._classifier.probability(images)
-        self._classifier.visit(images)
+        if self._config.vice_learns:
+            self._classifier.visit(images)
         value = float(probability >= 0.5) if self._config.vice_reward == "binary" else probability
         success = 0.0 < self._config.vice_success <= probability
         return RewardSignal(value, success, self.name, probability)

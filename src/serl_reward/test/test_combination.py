@@ -24,6 +24,7 @@ ALL_OF = "serl_reward.combination:AllOf"
 STAGES = "serl_reward.combination:Stages"
 POSE = "serl_reward.pose:PoseReward"
 HEIGHT = "serl_reward.height:HeightReward"
+AWAITED = "serl_reward.awaited:AwaitedReward"
 
 
 class Scripted:
@@ -246,6 +247,22 @@ def test_a_reward_that_cannot_be_made(name: str, values: dict[str, Any], told: s
     with pytest.raises(ConfigError, match=told) as raised:
         make_reward(name, reader(**values))
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        (ALL_OF, {"reward_parts": [POSE, AWAITED]}),
+        (f"whole={STAGES}", {"whole_reward_parts": [f"learned={AWAITED}", POSE]}),
+        (ALL_OF, {"reward_parts": [f"path={STAGES}", POSE], "path_reward_parts": [AWAITED]}),
+    ],
+)
+def test_a_verdict_of_another_process_is_no_part(name: str, values: dict[str, Any]) -> None:
+    """Nobody would ask for it: the part would say unknown for ever."""
+    for refuse in (lambda: make_reward(name, reader(**values)), lambda: config_classes(name, values)):
+        with pytest.raises(ConfigError, match=r"AwaitedReward' cannot be among its reward_parts") as raised:
+            refuse()
+        assert "\n" not in str(raised.value)
 
 
 def test_parts_that_are_no_list_are_refused() -> None:

@@ -155,8 +155,21 @@ def test_a_late_verdict_is_counted_and_never_taken_for_a_later_step() -> None:
     assert slot.late == 1
     assert slot.wait(0, 2, 0.0).source == UNKNOWN
     slot.put(0, 1, YES)
+    assert slot.late == 1, "said again it is not late again"
+    slot.put(0, 2, YES)
     assert slot.wait(1, 0, 0.0).source == UNKNOWN
     assert (slot.late, slot.unknown) == (2, 3)
+
+
+@pytest.mark.parametrize("verdict", [YES, RewardSignal(math.nan, False, "broken")])
+def test_a_verdict_that_came_in_time_is_not_late_when_it_is_said_again(verdict: RewardSignal) -> None:
+    slot = VerdictSlot()
+    slot.put(0, 1, verdict)
+    slot.wait(0, 1, 0.0)
+    slot.put(0, 1, verdict)
+    slot.wait(0, 2, 0.0)
+    slot.put(0, 1, verdict)
+    assert slot.late == 0
 
 
 def test_a_verdict_of_a_coming_step_waits_for_it() -> None:

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from serl_learner.bag.labels import (
     FrameKey,
     LabelFile,
     Labels,
+    edit_labels,
     label_by_reward,
     labels_path,
     observations,
@@ -87,6 +90,63 @@ def test_labels_that_go_on_changing_are_read_anew_and_damage_is_told_once(tmp_pa
 def test_labels_where_nothing_can_be_written(tmp_path: Path) -> None:
     with pytest.raises(BagError, match="cannot write"):
         write_labels(tmp_path / "missing", LABELS)
+
+    with pytest.raises(BagError, match="cannot write"), edit_labels(tmp_path / "missing"):
+        pass
+
+
+def test_an_edit_starts_from_what_is_there_and_one_that_fails_changes_nothing(tmp_path: Path) -> None:
+    write_labels(tmp_path, LABELS)
+    with edit_labels(tmp_path) as labels:
+        assert labels == LABELS
+        labels.episodes[("a", 1)] = True
+        del labels.frames[FrameKey("b", 2, 10)]
+    with pytest.raises(KeyError), edit_labels(tmp_path) as labels:
+        labels.frames.clear()
+        raise KeyError
+    after = read_labels(tmp_path)
+    assert after.episodes == {**LABELS.episodes, ("a", 1): True}
+    assert after.frames == {key: value for key, value in LABELS.frames.items() if key.env_id == "a"}
+
+
+def test_damaged_labels_are_not_overwritten(tmp_path: Path) -> None:
+    labels_path(tmp_path).write_text("{")
+    with pytest.raises(BagError, match="no file of labels"), edit_labels(tmp_path):
+        pass
+    assert labels_path(tmp_path).read_text() == "{"
+
+
+def test_processes_that_label_at_once_lose_nothing(tmp_path: Path) -> None:
+    writer = """
+import sys
+from serl_learner.bag.labels import FrameKey, edit_labels
+print("ready", flush=True)
+sys.stdin.readline()
+for step in range(30):
+    with edit_labels(sys.argv[1]) as labels:
+        labels.frames[FrameKey(sys.argv[2], 0, step)] = True
+"""
+    names = ["a", "b"]
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", writer, str(tmp_path), name],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        for name in names
+    ]  # fmt: skip
+    for each in writers:
+        assert each.stdout is not None and each.stdout.readline() == "ready\n"
+    for each in writers:
+        assert each.stdin is not None
+        each.stdin.write("go\n")
+        each.stdin.flush()
+    for each in writers:
+        each.communicate(timeout=60)
+        assert each.returncode == 0
+    assert read_labels(tmp_path).frames == {
+        FrameKey(name, 0, step): True for name in names for step in range(30)
+    }
+    assert {file.name for file in tmp_path.iterdir()} == {"labels.json", "labels.json.lock"}
 
 
 def test_every_observation_of_a_bag_comes_once(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from serl_reward.vice import ViceConfig, ViceReward
 from serl_reward.vice_classifier import ViceClassifier
 
 QUICK = ViceConfig(vice_filters=(8, 16), vice_hidden_size=16, vice_batch_size=32, vice_capacity=100,
-                   vice_learning_rate=2e-3, vice_shift_pixels=1)  # fmt: skip
+                   vice_learning_rate=2e-3, vice_shift_pixels=1, vice_learns=True)  # fmt: skip
 OPTIONS = {
     "plain": {"vice_mixup": 0.0, "vice_label_smoothing": 0.0},
     "mixup": {"vice_mixup": 1.0, "vice_label_smoothing": 0.0},
@@ -196,12 +196,22 @@ def test_what_is_paid_is_bounded_and_what_ends_an_episode_is_asked_for() -> None
 
 def test_every_state_is_judged_before_it_counts_as_visited_and_learned_from_between_episodes() -> None:
     classifier = Told()
-    reward = ViceReward(classifier, ("wrist",), ViceConfig(vice_updates=7, vice_state="vice.safetensors"))
+    config = ViceConfig(vice_learns=True, vice_updates=7, vice_state="vice.safetensors")
+    reward = ViceReward(classifier, ("wrist",), config)
     for _ in range(2):
         reward.reset()
         reward({}, {"wrist": np.zeros((1, 1, 3), np.uint8)})
     assert classifier.asked == ["update 7", "save vice.safetensors", "probability", "visit"] * 2
     assert reward.metrics == {"loss": 0.5}
+
+
+def test_outside_training_it_judges_and_neither_learns_nor_overwrites_what_was_learned() -> None:
+    classifier = Told()
+    reward = ViceReward(classifier, ("wrist",), ViceConfig(vice_updates=7, vice_state="vice.safetensors"))
+    for _ in range(2):
+        reward.reset()
+        reward({}, {"wrist": np.zeros((1, 1, 3), np.uint8)})
+    assert classifier.asked == ["probability"] * 2
 
 
 def test_the_reward_is_made_from_a_labelled_bag_and_goes_on_from_its_file(tmp_path: Path) -> None:
