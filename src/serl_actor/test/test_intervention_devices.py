@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import types
 from collections import deque
@@ -154,6 +155,36 @@ def test_the_terminal_is_given_back_as_it_was(terminal: tuple[int, str]) -> None
     device.close()
     device.close()
     assert termios.tcgetattr(person) == before
+
+
+def test_a_terminal_is_read_by_its_name_where_a_process_has_none_of_its_own(
+    terminal: tuple[int, str],
+) -> None:
+    person, path = terminal
+    code = """if True:
+        import sys, time
+        from serl_actor.intervention.device import DeviceLost
+        from serl_actor.intervention.keyboard import Keyboard
+        try:
+            Keyboard().open()
+        except DeviceLost as error:
+            print(error, flush=True)
+        device = Keyboard(sys.argv[1])
+        device.open()
+        print("ready", flush=True)
+        while not (axes := device.read(time.monotonic()).axes).any():
+            time.sleep(0.01)
+        print(*axes, flush=True)
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", code, path], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+        start_new_session=True,
+    ) as node:  # fmt: skip
+        assert node.stdout is not None
+        assert "keyboard /dev/tty: No such device or address: start this" in node.stdout.readline()
+        assert node.stdout.readline() == "ready\n"
+        os.write(person, b"s")
+        assert node.stdout.readline() == "-1.0 0.0 0.0 0.0 0.0 0.0\n"
 
 
 def test_a_closed_terminal_is_a_lost_keyboard(terminal: tuple[int, str]) -> None:

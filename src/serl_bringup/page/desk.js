@@ -41,8 +41,12 @@ function follow(show, milliseconds) {
   look();
 }
 
-function showCameras(names, sourceOf) {
+const word = (label) => (label === true ? "success" : label === false ? "failure" : "");
+
+function showCameras(names, frame, label) {
+  const path = [frame.env, frame.episode, frame.step].map(encodeURIComponent).join("/");
   const cameras = byId("cameras");
+  cameras.className = `cameras ${word(label)}`;
   if (cameras.dataset.names !== names.join()) {
     cameras.dataset.names = names.join();
     cameras.replaceChildren(...names.map((name) => {
@@ -55,7 +59,8 @@ function showCameras(names, sourceOf) {
   }
   names.forEach((name, i) => {
     const image = cameras.children[i].firstElementChild;
-    if (image.getAttribute("src") !== sourceOf(name)) image.src = sourceOf(name);
+    const source = `/picture/${path}/${encodeURIComponent(name)}`;
+    if (image.getAttribute("src") !== source) image.src = source;
   });
 }
 

@@ -6,7 +6,6 @@ let chosen = 0; // episode, as its place in the list
 let at = 0; // frame, as its place in the episode
 let anchor = null; // other end of the chosen frames
 
-const word = (label) => (label === true ? "success" : label === false ? "failure" : "");
 const episode = () => state.episodes[chosen];
 const span = () => (anchor === null ? [at, at] : [Math.min(at, anchor), Math.max(at, anchor)]);
 
@@ -38,9 +37,7 @@ function drawFrame() {
   const here = episode();
   const label = here.labels[at];
   const [first, last] = span();
-  byId("cameras").className = `cameras ${word(label)}`;
-  const frame = `/picture/${encodeURIComponent(here.env)}/${here.episode}/${here.steps[at]}`;
-  showCameras(state.cameras, (camera) => `${frame}/${encodeURIComponent(camera)}`);
+  showCameras(state.cameras, { env: here.env, episode: here.episode, step: here.steps[at] }, label);
   byId("where").textContent = `Episode ${here.episode}, frame ${at + 1} of ${here.steps.length}`;
   byId("mark").textContent = first === last ? word(label) || "no label" : `${last - first + 1} frames chosen`;
   byId("strip").replaceChildren(...here.labels.map((each, place) => {

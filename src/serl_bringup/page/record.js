@@ -1,6 +1,8 @@
 // Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
 "use strict";
 
+let frame = null; // the one that is shown, null before the first
+
 function row(each) {
   const line = document.createElement("tr");
   const kept = each.label === null ? each.success : each.label;
@@ -24,9 +26,15 @@ function draw(state) {
   byId("kept").textContent = state.kept;
   byId("wanted").textContent = state.wanted;
   fill(byId("progress"), state.kept / Math.max(1, state.wanted));
+  byId("finish").disabled = state.finished || !state.kept;
+  byId("finish").className = state.kept >= state.wanted ? "good" : "";
+  byId("finish").textContent = state.finished ? "Finished" : "Finish";
   for (const kind of ["success", "failure"]) byId(`n-${kind}`).textContent = state.marked[kind];
-  if (state.episode !== null) byId("now").textContent = `Episode ${state.episode}, step ${state.step}`;
-  showCameras(state.cameras, (camera) => `/picture/${encodeURIComponent(camera)}?${state.episode}.${state.step}`);
+  frame = state.frame;
+  if (frame !== null) {
+    byId("now").textContent = `Episode ${frame.episode}, step ${frame.step}`;
+    showCameras(state.cameras, frame, frame.label);
+  }
   const rows = state.episodes.slice().reverse().map(row);
   const old = byId("episodes").innerHTML;
   const body = document.createElement("tbody");
@@ -34,7 +42,10 @@ function draw(state) {
   if (body.innerHTML !== old) byId("episodes").replaceChildren(...rows);
 }
 
-byId("success").onclick = () => click({ do: "success" }, draw);
-byId("failure").onclick = () => click({ do: "failure" }, draw);
-onKeys({ s: () => click({ do: "success" }, draw), f: () => click({ do: "failure" }, draw) });
+// The server has seen newer frames by now: the click names the one that the person saw.
+const mark = (verdict) => click({ ...frame, do: verdict }, draw);
+byId("finish").onclick = () => click({ do: "finish" }, draw);
+byId("success").onclick = () => mark("success");
+byId("failure").onclick = () => mark("failure");
+onKeys({ s: () => mark("success"), f: () => mark("failure") });
 follow(draw, 200);

@@ -37,7 +37,8 @@ Set = typer.Option(
 Device = typer.Option(
     None,
     metavar="DEVICE",
-    help="scripted, or a person's: spacemouse, gamepad, keyboard, spacenav, joy, leader_pose, leader_joints.",
+    help="scripted, or a person's: spacemouse, gamepad, keyboard, spacenav, joy, leader_pose, leader_joints;"
+    " where there are two arms, one of those in --set intervention.devices=[DEVICE, DEVICE].",
 )
 Port = typer.Option(0, min=0, max=65535, help="Port of the page, on this machine only; 0: any free one.")
 
@@ -80,6 +81,9 @@ def run(
     resume: Path | None = typer.Option(None, metavar="DIR", help="Go on with the run in this folder."),
     quick: bool = typer.Option(False, "--quick", help="A taste of about two minutes through every stage."),
     device: str | None = Device,
+    demos: Path | None = typer.Option(
+        None, metavar="BAG", help="Demonstrations made by ./serl demos; default: record run.demos."
+    ),
 ) -> None:
     """Record demonstrations, train, evaluate, and write a summary with plots.
 
@@ -96,6 +100,7 @@ def run(
         quick=quick,
         console=console,
         device=_known_device(device) or "none",
+        demos=demos,
     )
     print(json.dumps(summary, indent=2, sort_keys=True))
 

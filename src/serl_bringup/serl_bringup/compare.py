@@ -78,7 +78,9 @@ _HELPED = "run.intervention=scripted"
 METHODS = {
     "hil-serl": Method("HIL-SERL", _online(_HELPED), resumes=True),
     "rlpd": Method("RLPD", _online(), resumes=True),
-    "rlpd-no-demos": Method("RLPD without demonstrations", _online("run.demos=0"), resumes=True),
+    "rlpd-no-demos": Method(
+        "RLPD without demonstrations", _online("run.demos=0", "learner.demos="), resumes=True
+    ),
     "hg-dagger": Method("HG-DAgger", _online("learner.agent=hg_dagger", _HELPED), resumes=True),
     "residual": Method("residual RL", _online("learner.agent=residual", many_demos=True), resumes=True),
     "ibrl": Method("IBRL", _online("learner.agent=ibrl", many_demos=True), resumes=True),

@@ -13,7 +13,7 @@ from serl_bringup.page.labelling import LabellingDesk
 from serl_bringup.page.server import PageServer
 from serl_bringup.tasks import load_task
 from serl_core.errors import ConfigError
-from serl_learner.bag.labels import label_by_reward, labels_path, read_labels, write_labels
+from serl_learner.bag.labels import Labels, edit_labels, label_by_reward, labels_path, read_labels
 from serl_learner.bag.reader import read_spec
 from serl_learner.recording import read_episodes
 from serl_reward.assembly import make_reward
@@ -46,10 +46,9 @@ def label_episode(bag: Path, success: bool, episode_id: int | None = None) -> st
     if not named:
         wanted = "" if episode_id is None else f" {episode_id}"
         raise ConfigError(f"{bag} has no episode{wanted} that ended; it has {len(ended)}")
-    labels = read_labels(bag)
-    labels.episodes[named[-1]] = success
-    path = write_labels(bag, labels)
-    return f"{path}: episode {named[-1][1]} of {named[-1][0]} is a {'success' if success else 'failure'}"
+    with edit_labels(bag) as labels:
+        labels.episodes[named[-1]] = success
+    return f"{labels_path(bag)}: episode {named[-1][1]} of {named[-1][0]} is a {'success' if success else 'failure'}"
 
 
 def label_by_ground_truth(bag: Path, reward: str = "", settings: Sequence[str] = ()) -> str:
@@ -62,8 +61,7 @@ def label_by_ground_truth(bag: Path, reward: str = "", settings: Sequence[str] =
 
     ConfigError where the bag has labels already or the reward is itself learned from images.
     """
-    if read_labels(bag).frames:
-        raise ConfigError(f"{bag} has labels already: delete {labels_path(bag)} to make others")
+    _refuse_labelled(bag, read_labels(bag))
     spec = read_spec(bag)
     if spec is None:
         raise ConfigError(f"{bag} does not say which task it is of: record it with ./serl demos or run")
@@ -74,7 +72,14 @@ def label_by_ground_truth(bag: Path, reward: str = "", settings: Sequence[str] =
         raise ConfigError(
             f"{name} is itself a verdict on images: name a ground truth with --reward MODULE:CLASS"
         )
-    labels = label_by_reward(bag, made)
-    marks = list(labels.frames.values())
-    path = write_labels(bag, labels)
-    return f"{path}: {sum(marks)} frames of success, {len(marks) - sum(marks)} of failure"
+    frames = label_by_reward(bag, made).frames
+    with edit_labels(bag) as labels:
+        _refuse_labelled(bag, labels)  # somebody may have begun meanwhile
+        labels.frames.update(frames)
+    successes = sum(frames.values())
+    return f"{labels_path(bag)}: {successes} frames of success, {len(frames) - successes} of failure"
+
+
+def _refuse_labelled(bag: Path, labels: Labels) -> None:
+    if labels.frames:
+        raise ConfigError(f"{bag} has labels already: delete {labels_path(bag)} to make others")

@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from serl_bringup.graph import NodeSpec
+from serl_bringup.graph import INTERVENTION, NodeSpec
 from serl_bringup.lifecycle_node import Lifecycle
 from serl_bringup.page.recording import RecordingDesk
 from serl_bringup.tally import Tally
@@ -36,18 +37,21 @@ class Monitor(Tally):
 
     Attributes:
         learner: The learner's last pulse.
+        lost: Why devices of a person are away, one line; empty while none is.
     """
 
     def __init__(self, robots: Sequence[str] = ()) -> None:
         super().__init__()
         self._robots = tuple(robots)
         self.learner: LearnerStatus | None = None
+        self.lost = ""
 
     def __enter__(self) -> Monitor:
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         self._node = Node("serl_monitor")
         listen(self._node, self, self._robots)
         contract.subscription(self._node, contract.LEARNER_STATUS, self._on_learner)
+        self._node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
         self._ended = threading.Event()
@@ -73,17 +77,19 @@ class Monitor(Tally):
         Lifecycle(self._node).bring_up([node.path for node in nodes], check, timeout)
 
     def show_at(self, desk: RecordingDesk) -> None:
-        """Let a desk see what the environment sees, and each episode's end."""
+        """Let a desk see what the environment sees once it said its name, and each episode's end."""
         env_id = ""
 
         def described(message: Any) -> None:
             nonlocal env_id
             env_id = message.env_id
 
+        def observed(message: Any) -> None:
+            if env_id:
+                desk.observe(env_id, codec.from_observation(None, message))
+
         contract.subscription(self._node, contract.ENV_DESCRIPTION, described)
-        contract.subscription(
-            self._node, contract.OBSERVATION, lambda m: desk.observe(env_id, codec.from_observation(None, m))
-        )
+        contract.subscription(self._node, contract.OBSERVATION, observed)
         contract.subscription(self._node, contract.EPISODE, lambda m: desk.end_episode(codec.from_episode(m)))
 
     def _spin(self) -> None:
@@ -92,3 +98,9 @@ class Monitor(Tally):
 
     def _on_learner(self, message: object) -> None:
         self.learner = codec.from_learner_status(message)
+
+    def _on_diagnostics(self, message: Any) -> None:
+        for status in message.status:
+            if status.name.rpartition("/")[2] == INTERVENTION.name:
+                lost = [value.value for value in status.values if value.key.startswith("device_")]
+                self.lost = "; ".join(lost)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from serl_actor.intervention.config import DEVICES
-from serl_bringup import stages
+from serl_bringup import stage_parameters, stages
 from serl_bringup.config import RunConfig
 from serl_bringup.nodes_schema import SCHEMAS, schemas_for
 from serl_bringup.page.recording import RecordingDesk
@@ -43,10 +43,12 @@ def run_task(
     quick: bool,
     console: Console,
     device: str = "none",
+    demos: Path | None = None,
 ) -> dict[str, Any]:
     """Demonstrate, train, evaluate; return the summary, which is written to the run folder too.
 
-    `device` is who may take over in training: short for the setting run.intervention.
+    `device` is who may take over in training: short for the setting run.intervention. `demos` is a recording of
+    demonstrations to use instead of making one: short for learner.demos.
 
     A resumed run takes its seed and settings from the folder; settings given anew come on top.
     """
@@ -54,7 +56,11 @@ def run_task(
         raise ConfigError("--resume names the folder already: leave out --out")
     if device != "none":
         settings = [*settings, f"run.intervention={device}"]
-    _load(name, settings)  # before a folder is made
+    if demos is not None:
+        settings = [*settings, f"learner.demos={demos.absolute()}"]
+    asked = _load(name, settings)  # before a folder is made
+    if asked.parameters["learner"]["demos"]:
+        _read_demonstrations(asked, lambda text: None)
     with RunFolder.create(resume or out, name, resume=resume is not None) as folder:
         options = folder.finished("options") or {"seed": seed, "settings": [], "quick": quick}
         options["settings"] = [*options["settings"], *settings]
@@ -69,13 +75,12 @@ def run_task(
             console.print("--quick: a taste of every stage; the policy will not be good")
         try:
             with Progress(console) as progress:
-                demos = _demonstrations(task, folder, config, seed, progress)
+                demos_bag, demo_seconds = _demonstrations(task, folder, config, seed, progress)
                 task, backbone = _with_backbone(task, "learner", folder, seed, progress)
                 trained = folder.finished("train")
                 if trained is None:
                     spent = (folder.finished("train_progress") or {"seconds": 0.0})["seconds"]
-                    bag = folder.demos_bag if config.demos else None
-                    trained = vars(stages.train(task, folder, bag, seed, progress.update, spent))
+                    trained = vars(stages.train(task, folder, demos_bag, seed, progress.update, spent))
                     folder.finish("train", **trained)
                 trials = stages.evaluate(
                     task,
@@ -100,15 +105,16 @@ def run_task(
             "env_steps": trained["env_steps"],
             "critic_updates": trained["critic_updates"],
             "backbone": backbone,
-            "demos": config.demos,
-            "demo_cycle_time_s": _cycle_time(demos),
+            "demos": len(demo_seconds),
+            "demos_bag": demos_bag,
+            "demo_cycle_time_s": mean_interval(demo_seconds)[0],
             "eval_actions": task.config("run", RunConfig).eval_actions,
             "seed": seed,
             "quick": quick,
             "versions": versions(),
         }
         written = _write(folder, summary)
-        _plots(task, folder, demos)
+        _plots(task, folder, demo_seconds)
         if advice := fooled_advice(trials, folder.bag, task.parameters["env"].get("ground_truth", "")):
             console.print(advice, soft_wrap=True)
         return written
@@ -131,11 +137,13 @@ def record_demos(
         name: Name of the task.
         episodes: Demonstrations to record.
         seed, out, settings, console: As for `run_task`.
-        device: "scripted", or the device of a person.
+        device: "scripted", or a device of a person.
         page: Serve a page on which a person looks on, keeps or discards, and marks frames.
         port: Of the page; 0: any free one.
     """
     task = load_task(name, settings, schemas_for(device))
+    if device in DEVICES:
+        task = stage_parameters.with_devices(task, device)
     with ExitStack() as stack:
         folder = stack.enter_context(RunFolder.create(out, name))
         task.write(folder.parameters)
@@ -144,7 +152,11 @@ def record_demos(
         if page:
             desk = RecordingDesk(folder.demos_bag, episodes)
             server = stack.enter_context(PageServer(desk, port))
-            console.print(f"open {server.address} in a browser to look on, keep, discard and mark frames")
+            console.print(
+                f"open {server.address} in a browser to look on, keep, discard and mark frames;"
+                " Finish there, or Ctrl-C here, ends the recording",
+                soft_wrap=True,
+            )
         progress = stack.enter_context(Progress(console))
         stages.demonstrate(task, folder, folder.demos_bag, episodes, seed, progress.update, device, desk)
         return folder.demos_bag
@@ -260,15 +272,21 @@ def _load(name: str, settings: Sequence[str]) -> Task:
     run = asked.config("run", RunConfig)
     if run.robots > 1 and run.intervention in DEVICES:
         raise ConfigError(f"a person with a {run.intervention} minds one robot: leave out run.robots")
-    return load_task(name, settings, schemas_for(run.intervention))
+    task = load_task(name, settings, schemas_for(run.intervention))
+    return stage_parameters.with_devices(task, run.intervention) if run.intervention in DEVICES else task
 
 
 def _demonstrations(
     task: Task, folder: RunFolder, config: RunConfig, seed: int, progress: Progress
-) -> list[EpisodeSummary]:
+) -> tuple[Path | None, list[float]]:
+    """Return the bag of the demonstrations, recorded now unless learner.demos names one, and their durations [s]."""
     from serl_learner.recording import read_episodes
 
-    if config.demos and folder.finished("demos") is None:
+    if task.parameters["learner"]["demos"]:
+        return Path(task.parameters["learner"]["demos"]), _read_demonstrations(task, progress.note)
+    if not config.demos:
+        return None, []
+    if folder.finished("demos") is None:
         # An interrupted recording is continued, from other starting places than those it has.
         begun = any(folder.demos_bag.glob("*.mcap"))
         have = sum(e.success for e in read_episodes(folder.demos_bag)) if begun else 0
@@ -276,7 +294,21 @@ def _demonstrations(
             missing = config.demos - have
             stages.demonstrate(task, folder, folder.demos_bag, missing, seed + have, progress.update)
         folder.finish("demos", episodes=config.demos)
-    return list(read_episodes(folder.demos_bag)) if config.demos else []
+    return folder.demos_bag, [e.duration for e in read_episodes(folder.demos_bag) if e.success]
+
+
+def _read_demonstrations(task: Task, warn: Callable[[str], None]) -> list[float]:
+    """Return the durations [s] of the demonstrations in learner.demos; one line where there is none of this task."""
+    from serl_learner.bag.reader import read_spec
+    from serl_learner.demonstrations import read_demonstrations
+
+    bag, wanted = Path(task.parameters["learner"]["demos"]), task.parameters["env"]["task"]
+    spec = read_spec(bag)
+    if spec is None:
+        raise ConfigError(f"{bag} does not say which environment it is of: record it with ./serl demos")
+    if spec.task != wanted:
+        raise ConfigError(f"{bag} holds demonstrations of task {spec.task!r}, not of {wanted!r}")
+    return [len(episode) * spec.step_seconds for episode in read_demonstrations(bag, spec, warn)]
 
 
 def _with_backbone(
@@ -317,10 +349,6 @@ def _with_backbone(
 def _write(folder: RunFolder, summary: dict[str, Any]) -> dict[str, Any]:
     """Write the summary and return it as it is in the file, where a missing figure is null and not NaN."""
     return dict(json.loads(folder.write_summary(summary).read_text()))
-
-
-def _cycle_time(episodes: Sequence[EpisodeSummary]) -> float:
-    return mean_interval([e.duration for e in episodes if e.success])[0]
 
 
 def _intervention_figures(folder: RunFolder) -> dict[str, Any]:
@@ -376,7 +404,7 @@ def fooled_advice(trials: Sequence[EpisodeSummary], bag: Path, ground_truth: str
     )
 
 
-def _plots(task: Task, folder: RunFolder, demos: Sequence[EpisodeSummary]) -> None:
+def _plots(task: Task, folder: RunFolder, demo_seconds: Sequence[float]) -> None:
     from serl_bringup import plots
     from serl_bringup.figure5 import reference_limiting_traces
     from serl_learner.recording import read_episodes
@@ -384,7 +412,7 @@ def _plots(task: Task, folder: RunFolder, demos: Sequence[EpisodeSummary]) -> No
     folder.plots.mkdir(exist_ok=True)
     episodes = list(read_episodes(folder.bag))
     plots.learning_curve(episodes, folder.plots / "learning_curve.png")
-    plots.cycle_time(episodes, folder.plots / "cycle_time.png", demo_seconds=_cycle_time(demos))
+    plots.cycle_time(episodes, folder.plots / "cycle_time.png", demo_seconds=mean_interval(demo_seconds)[0])
     if task.config("run", RunConfig).intervention != "none":
         plots.interventions(episodes, folder.plots / "interventions.png")
     traces = reference_limiting_traces(task)

@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+from serl_actor.intervention.config import InterventionConfig
+from serl_actor.intervention.factory import make_teleoperation
 from serl_bringup.config import RunConfig
+from serl_bringup.supervisor import terminal_name
 from serl_bringup.tasks import Task
 from serl_core.errors import ConfigError
 
@@ -28,10 +32,19 @@ def for_demonstrations(task: Task, bag: Path, episodes: int, seed: int) -> Task:
 def for_training(task: Task, out: Path, demos: Path | None, seed: int, pace: bool) -> Task:
     """Learn in the run folder `out`; `pace` holds the update-to-data ratio, which real time cannot."""
     return (
-        task.with_values("env", seed=seed)
+        _with_learning_rewards(task)
+        .with_values("env", seed=seed)
         .with_values("actor", seed=seed)
         .with_values("learner", out=str(out), demos=str(demos or ""), seed=seed, pace=pace)
     )
+
+
+def _with_learning_rewards(task: Task) -> Task:
+    """Let VICE learn beside the policy, under whatever prefix and in whichever node a task has it."""
+    for node, values in task.parameters.items():
+        switches = [name for name in values if name == "vice_learns" or name.endswith("_vice_learns")]
+        task = task.with_values(node, **dict.fromkeys(switches, True))
+    return task
 
 
 def of_robot(task: Task, index: int) -> Task:
@@ -41,12 +54,32 @@ def of_robot(task: Task, index: int) -> Task:
     return task
 
 
-def of_person(task: Task, device: str) -> Task:
-    """Let a person with a device have the arm, in real time: a simulation does not outrun them."""
+def with_devices(task: Task, device: str) -> Task:
+    """Give a person the devices that are configured if `device` is among them, else that one alone.
+
+    A keyboard whose source is not configured is that of the terminal that this process was started from.
+    ConfigError where several others are configured, the lists do not fit, or there is no such terminal.
+    """
+    config = task.config("intervention", InterventionConfig)
+    if device not in config.devices:
+        if len(config.devices) > 1:
+            raise ConfigError(
+                f"device {device} is none of intervention.devices ({', '.join(config.devices)}):"
+                " name one of them, or set others"
+            )
+        config = replace(config, devices=(device,))
+    make_teleoperation(config)
+    sources = [
+        given or (terminal_name() if kind == "keyboard" else "")
+        for kind, given in zip(config.devices, config.sources or [""] * len(config.devices), strict=True)
+    ]
+    return task.with_values("intervention", devices=config.devices, sources=sources)
+
+
+def of_person(task: Task) -> Task:
+    """Let a person have the arm, in real time: a simulation does not outrun them."""
     speed = task.parameters["env"]["real_time_factor"] or 1.0
-    return task.with_values("env", operator=True, real_time_factor=speed).with_values(
-        "intervention", devices=[device]
-    )
+    return task.with_values("env", operator=True, real_time_factor=speed)
 
 
 def with_interventions(task: Task, seed: int) -> Task:

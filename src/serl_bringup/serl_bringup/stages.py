@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from serl_bringup.monitor_node import Monitor
 from serl_bringup.page.recording import RecordingDesk
 from serl_bringup.progress import RunStatus
 from serl_bringup.run_folder import RunFolder
-from serl_bringup.supervisor import Supervisor
+from serl_bringup.supervisor import Supervisor, terminal_given_back
 from serl_bringup.tasks import Task
 from serl_core.types import EpisodeSummary
 from serl_learner.checkpoint import find_checkpoint
@@ -48,7 +48,12 @@ def _running(
     parameters = folder.parameters.with_name(f"{stage}_parameters.yaml")
     task.write(parameters, {robot: stage_parameters.of_robot(task, i) for i, robot in enumerate(robots)})
     nodes = graph.of_robots(graph.with_reward(nodes, task.parameters["env"]), robots)
-    with Monitor(robots) as monitor, Supervisor(nodes, parameters, folder.logs / stage) as supervisor:
+    keys = graph.INTERVENTION in nodes and "keyboard" in task.parameters["intervention"]["devices"]
+    with (
+        terminal_given_back() if keys else nullcontext(),
+        Monitor(robots) as monitor,
+        Supervisor(nodes, parameters, folder.logs / stage) as supervisor,
+    ):
         monitor.bring_up(nodes, supervisor.check)
         yield monitor, supervisor
 
@@ -75,6 +80,8 @@ def demonstrate(
 ) -> list[EpisodeSummary]:
     """Record successful demonstrations to `bag`.
 
+    At a desk the person says when there are enough, and Ctrl-C ends with what is kept, if anything is.
+
     Args:
         task: Task with its parameters.
         folder: Run folder.
@@ -82,14 +89,14 @@ def demonstrate(
         episodes: Demonstrations to record.
         seed: Of the resets and of the scripted operator.
         report: Called with the status a few times a second.
-        device: "scripted", or the device of a person, whose demonstrations go the same path.
+        device: "scripted", or a device of the person whose demonstrations go the same path.
         desk: Where a person looks on and decides what is kept; None: every success is.
     """
     # Where a person may discard, nobody but the desk knows when there are enough.
     task = stage_parameters.for_demonstrations(task, bag, 0 if desk is not None else episodes, seed)
     nodes = graph.DEMONSTRATE
     if device != "scripted":
-        task = stage_parameters.of_person(task, device)
+        task = stage_parameters.of_person(task)
         nodes = graph.with_operator(nodes, graph.INTERVENTION)
     began = time.monotonic()
     with _running(nodes, task, folder, "demos") as (monitor, supervisor):
@@ -99,11 +106,22 @@ def demonstrate(
         def kept() -> int:
             return monitor.successes() if desk is None else desk.kept()
 
-        def show() -> None:
-            report(RunStatus(stage="demonstrations", episodes=monitor.episodes, elapsed_s=time.monotonic() - began,
-                             fraction=kept() / max(1, episodes)))  # fmt: skip
+        def enough() -> bool:
+            return kept() >= episodes if desk is None else desk.finished()
 
-        _watch(monitor, supervisor, lambda: kept() >= episodes and monitor.all_on_disk(), show)
+        def show() -> None:
+            waits = desk is not None and kept() >= episodes and not enough()
+            report(RunStatus(stage="enough: press Finish" if waits else "demonstrations",
+                             episodes=monitor.episodes, elapsed_s=time.monotonic() - began, warning=monitor.lost,
+                             fraction=min(1.0, kept() / max(1, episodes))))  # fmt: skip
+
+        try:
+            _watch(monitor, supervisor, enough, show)
+        except KeyboardInterrupt:
+            if desk is None or not desk.kept():
+                raise
+        ended = len(monitor.episodes)  # at a desk more go on ending
+        _watch(monitor, supervisor, lambda: monitor.all_on_disk(ended), show)
         return list(monitor.episodes)
 
 
@@ -131,7 +149,7 @@ def train(
         task = stage_parameters.with_interventions(task, seed)
         nodes = graph.with_operator(nodes, graph.OPERATOR)
     elif person:
-        task = stage_parameters.of_person(task, run.intervention)
+        task = stage_parameters.of_person(task)
         nodes = graph.with_operator(nodes, graph.INTERVENTION)
     robots = [f"robot_{i + 1}" for i in range(run.robots)] if run.robots > 1 else []
     task = task.with_values("learner", robots=robots)
@@ -174,7 +192,7 @@ def train(
                 noted = elapsed()
                 folder.finish("train_progress", seconds=spent_seconds + noted)
             report(RunStatus(stage="training", episodes=monitor.episodes, learner=monitor.learner,
-                             warning=caution([of_summary(e) for e in monitor.episodes], step_seconds),
+                             warning=monitor.lost or caution([of_summary(e) for e in monitor.episodes], step_seconds),
                              elapsed_s=spent_seconds + elapsed(), fraction=min(1.0, elapsed() / max(budget, 1e-9)),
                              time_left_s=max(0.0, budget - elapsed())))  # fmt: skip
 

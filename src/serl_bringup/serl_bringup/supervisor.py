@@ -8,12 +8,14 @@ import random
 import signal
 import subprocess
 import sys
+import termios
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from serl_bringup.graph import NodeSpec
-from serl_core.errors import SerlError
+from serl_core.errors import ConfigError, SerlError
 from serl_core.shell_parent import PARENT_VARIABLE
 
 ORDERLY_SECONDS = 60.0
@@ -47,6 +49,32 @@ def free_domain() -> int:
         # RTPS: domain d has the ports from 7400 + 250 d.
         busy |= {(int(entry.split()[1].rpartition(":")[2], 16) - 7400) // 250 for entry in entries}
     return random.SystemRandom().choice([d for d in range(1, 81) if d not in busy] or [80])
+
+
+def terminal_name() -> str:
+    """Return the file of the terminal that this process reads; ConfigError if it reads none.
+
+    Nodes need it by its name: in sessions of their own they have no /dev/tty.
+    """
+    try:
+        return os.ttyname(0)
+    except OSError:
+        raise ConfigError(
+            "a keyboard needs a terminal: start ./serl in one, its input not redirected,"
+            " or name one in intervention.sources"
+        ) from None
+
+
+@contextmanager
+def terminal_given_back() -> Iterator[None]:
+    """Leave the terminal as it is now: a node that reads its keys may be killed before it gives it back."""
+    before = termios.tcgetattr(0) if os.isatty(0) else None
+    try:
+        yield
+    finally:
+        if before is not None:
+            with suppress(termios.error):  # it was closed meanwhile
+                termios.tcsetattr(0, termios.TCSAFLUSH, before)
 
 
 class Supervisor:

@@ -26,9 +26,9 @@ class Tally:
         """Count the episodes that succeeded."""
         return sum(episode.success for episode in self.episodes)
 
-    def all_on_disk(self) -> bool:
-        """Whether every transition of the finished episodes has been acknowledged."""
+    def all_on_disk(self, first: int | None = None) -> bool:
+        """Whether every transition of the finished episodes, or of the `first` so many, has been acknowledged."""
         steps: dict[str, int] = {}
-        for episode in self.episodes:
+        for episode in self.episodes[:first]:
             steps[episode.env_id] = steps.get(episode.env_id, 0) + episode.steps
         return all(self.acknowledged.get(env_id, 0) >= count for env_id, count in steps.items())

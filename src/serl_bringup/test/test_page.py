@@ -19,15 +19,16 @@ from rclpy.serialization import serialize_message
 
 from serl_bringup.label import label_by_ground_truth, label_episode
 from serl_bringup.page.labelling import LabellingDesk
-from serl_bringup.page.recording import RecordingDesk
+from serl_bringup.page.recording import REMEMBERED_FRAMES, RecordingDesk
 from serl_bringup.page.server import OWN_HEADER, PageServer
 from serl_core import codec
-from serl_core.errors import ConfigError, SerlError
+from serl_core.errors import BagError, ConfigError, SerlError
+from serl_core.pictures import png
 from serl_core.specs import ArraySpec, env_spec_to_json
 from serl_core.testing.fakes import fake_spec, random_episode
-from serl_core.types import EpisodeSummary
+from serl_core.types import EpisodeSummary, Observation
 from serl_learner.bag import BagWriter
-from serl_learner.bag.labels import FrameKey, labels_path, observations, read_labels
+from serl_learner.bag.labels import FrameKey, Labels, labels_path, observations, read_labels
 from serl_learner.demonstrations import read_demonstrations
 from serl_learner.recording import EPISODE_TYPE
 
@@ -185,6 +186,15 @@ def test_ground_truth_refuses_what_a_person_labelled(bag: Path) -> None:
         label_by_ground_truth(bag)
 
 
+def test_ground_truth_spares_what_was_said_of_episodes(tmp_path: Path) -> None:
+    spec = fake_spec(task="cable_routing")
+    offset = ArraySpec("part_offset", (3,), unit="m")
+    bag = record(tmp_path / "cable", dataclasses.replace(spec, state=(*spec.state, offset)))
+    label_episode(bag, success=False)
+    label_by_ground_truth(bag)
+    assert read_labels(bag).episodes == {(ENV, 1): False} and read_labels(bag).frames
+
+
 def summary(number: int, success: bool) -> EpisodeSummary:
     return EpisodeSummary(SPEC.task, ENV, number, 0.0, LENGTH, 1.0, success, 0.5, 0, 0, 0, 0.0, 0, "success")
 
@@ -212,17 +222,96 @@ def test_an_episode_that_a_person_calls_a_success_is_one(bag: Path) -> None:
     assert desk.kept() == 1
 
 
-def test_marks_while_recording_are_of_the_frame_that_is_shown(bag: Path) -> None:
+def test_a_recording_is_finished_when_a_person_says_so_and_not_by_a_count(bag: Path) -> None:
     desk = RecordingDesk(bag, wanted=1)
-    with pytest.raises(ConfigError, match="no frame to mark yet"):
+    with pytest.raises(ConfigError, match="no demonstration is kept yet"):
+        desk.click({"do": "finish"})
+    desk.end_episode(summary(0, True))
+    desk.end_episode(summary(1, True))
+    assert desk.kept() == 2 and not desk.finished() and not desk.state()["finished"]
+    desk.click({"do": "discard", "env": ENV, "episode": 1})
+    assert desk.click({"do": "finish"})["finished"] and desk.finished()
+
+
+def frames(episode: int, length: int = LENGTH) -> list[Observation]:
+    """Return an episode's observations of noise, the first and the last included."""
+    steps = random_episode(SPEC, np.random.default_rng(episode), length, ENV, episode_id=episode)
+    assert steps[0].first_observation is not None
+    return [steps[0].first_observation, *(step.next_observation for step in steps)]
+
+
+def test_a_mark_while_recording_is_of_the_frame_that_the_page_showed_and_not_of_a_newer_one(
+    bag: Path,
+) -> None:
+    desk = RecordingDesk(bag, wanted=1)
+    assert desk.state()["frame"] is None
+    with pytest.raises(ConfigError, match="names no frame: wait until one is shown"):
         desk.click({"do": "success"})
     with pytest.raises(ConfigError, match="has not ended yet"):
         desk.click({"do": "discard", "env": ENV, "episode": 0})
-    seen = random_episode(SPEC, np.random.default_rng(0), 3, ENV, episode_id=4)[1].next_observation
-    desk.observe(ENV, seen)
-    desk.click({"do": "failure"})
-    assert read_labels(bag).frames == {FrameKey(ENV, 4, seen.step): False}
-    assert desk.picture("camera") is not None and desk.picture("other") is None
+    for seen in frames(4):
+        desk.observe(ENV, seen)
+    desk.end_episode(summary(4, True))
+    shown = desk.state()["frame"]
+    assert shown == {"env": ENV, "episode": 4, "step": LENGTH, "label": None}, (
+        "the last, until the next begins"
+    )
+    desk.observe(ENV, frames(5)[0])
+    assert desk.click({**shown, "do": "success"})["marked"] == {"success": 1, "failure": 0}
+    assert read_labels(bag).frames == {FrameKey(ENV, 4, LENGTH): True}
+    assert desk.state()["frame"] == {"env": ENV, "episode": 5, "step": 0, "label": None}
+
+
+def test_a_frame_of_long_ago_is_refused_in_one_line(bag: Path) -> None:
+    desk = RecordingDesk(bag, wanted=1)
+    for seen in frames(0, REMEMBERED_FRAMES):  # one more than that
+        desk.observe(ENV, seen)
+        desk.observe(ENV, seen)  # an environment that waits asks again
+    with pytest.raises(ConfigError, match="step 0 of episode 0 is not remembered any more") as refused:
+        desk.click({"do": "success", "env": ENV, "episode": 0, "step": 0})
+    assert "\n" not in str(refused.value) and not read_labels(bag).frames
+    desk.click({"do": "failure", "env": ENV, "episode": 0, "step": 1})
+    assert read_labels(bag).frames == {FrameKey(ENV, 0, 1): False}
+
+
+def test_the_pictures_while_recording_are_those_of_the_frame_that_is_named(bag: Path) -> None:
+    desk = RecordingDesk(bag, wanted=1)
+    for seen in frames(0):
+        desk.observe(ENV, seen)
+    for seen in frames(0):
+        assert desk.picture(f"{ENV}/0/{seen.step}/camera") == png(seen.images["camera"])
+    assert desk.picture(f"{ENV}/0/1/other") is None
+    assert desk.picture(f"{ENV}/0/99/camera") is None and desk.picture("camera") is None
+
+
+def test_what_others_label_is_neither_lost_nor_overlooked(bag: Path) -> None:
+    here, there, recording = LabellingDesk(bag), LabellingDesk(bag), RecordingDesk(bag, wanted=1)
+    recording.end_episode(summary(0, True))
+    here.click({**SPAN, "verdict": "success"})
+    there.click({**SPAN, "episode": 0, "verdict": "failure"})
+    label_episode(bag, success=False, episode_id=0)
+    here.click({**SPAN, "last": 2, "verdict": "none"})
+    expected = Labels(
+        {**{FrameKey(ENV, 0, s): False for s in (2, 3, 4)}, FrameKey(ENV, 1, 3): True, FrameKey(ENV, 1, 4): True},
+        {(ENV, 0): False},
+    )  # fmt: skip
+    assert read_labels(bag) == here.labels == there.labels == expected
+    assert there.state() == here.state() and here.state()["episodes"][0]["success"] is False
+    assert here.summary() == "2 frames of success, 3 of failure"
+    assert recording.kept() == 0 and recording.state()["episodes"][0]["label"] is False
+    recording.click({"do": "undo", "env": ENV, "episode": 0})
+    assert read_labels(bag) == here.labels == Labels(expected.frames)
+
+
+def test_damaged_labels_are_told_to_who_clicks_and_end_nothing(bag: Path) -> None:
+    desk, recording = LabellingDesk(bag), RecordingDesk(bag, wanted=1)
+    desk.click({**SPAN, "verdict": "success"})
+    before = desk.state()
+    labels_path(bag).write_text("{")
+    assert desk.state() == before and recording.kept() == 0
+    with pytest.raises(BagError, match="no file of labels"):
+        desk.click({**SPAN, "verdict": "failure"})
+    assert labels_path(bag).read_text() == "{", "a person may repair it"
 
 
 @pytest.mark.skipif(bool(MISSING), reason=MISSING)
@@ -261,7 +350,35 @@ def test_recording_in_a_browser_that_is_closed_and_opened_again(bag: Path) -> No
             until(lambda: browser.text("wanted") == "3", "progress")
             desk.observe(ENV, steps[0].next_observation)
             until(lambda: browser.evaluate("document.querySelectorAll('#cameras img').length") == 1, "camera")
+            desk.observe(ENV, steps[-1].next_observation)
             desk.end_episode(summary(0, True))
+            until(lambda: browser.text("now") == "Episode 0, step 3", "the last frame")
+            until(
+                lambda: browser.evaluate("document.querySelector('#cameras img').naturalWidth") == 16,
+                "picture",
+            )
+            browser.press("s")
+            until(lambda: browser.text("n-success") == "1", "mark")
+            until(
+                lambda: browser.evaluate("document.getElementById('cameras').className") == "cameras success",
+                "the mark at the pictures",
+            )
+            # The page shows what it heard last; meanwhile the next episode runs on.
+            browser.evaluate(
+                "(window.fetch = ((real) => (path, options) => path !== '/state' ? real(path, options)"
+                " : new Promise(() => { window.deaf = true; }))(window.fetch), true)"
+            )
+            until(lambda: browser.evaluate("window.deaf"), "page that waits for news")
+            for seen in frames(1):
+                desk.observe(ENV, seen)
+            browser.press("f")
+            until(lambda: browser.text("n-failure") == "1", "the other mark")
+            assert read_labels(bag).frames == {FrameKey(ENV, 0, 3): False}, "of what was shown"
+            for seen in frames(2, REMEMBERED_FRAMES):
+                desk.observe(ENV, seen)
+            browser.press("s")
+            until(lambda: "not remembered any more" in browser.text("error"), "refusal")
+            browser.open(server.address)
             until(lambda: browser.text("kept") == "1", "episode")
             browser.click("#episodes button")
             until(lambda: browser.text("kept") == "0", "discard")
@@ -272,3 +389,7 @@ def test_recording_in_a_browser_that_is_closed_and_opened_again(bag: Path) -> No
                 lambda: browser.evaluate("document.querySelectorAll('#episodes tr').length") == 2, "episodes"
             )
             assert browser.text("kept") == "1", "the discard and the new episode are both there"
+            assert not desk.finished()
+            browser.click("#finish")
+            until(lambda: browser.text("finish") == "Finished", "the end")
+            assert desk.finished() and browser.text("error") == ""

@@ -38,6 +38,7 @@ from serl_bringup import graph
 from serl_bringup.cli import app
 from serl_bringup.monitor_node import Monitor
 from serl_bringup.nodes_schema import SCHEMAS
+from serl_bringup.page.recording import RecordingDesk
 from serl_bringup.supervisor import NodeDied, Supervisor
 from serl_bringup.tasks import load_task
 from serl_core import codec, contract
@@ -46,6 +47,7 @@ from serl_core.specs import EnvSpec
 from serl_core.testing.fakes import fake_spec, random_episode, random_observation
 from serl_core.types import Action, Source
 from serl_learner.actor_network import ActorConfig
+from serl_learner.bag.labels import FrameKey, read_labels
 from serl_learner.bag.reader import read_transitions
 from serl_learner.bag.replay import replay
 from serl_learner.checkpoint import save_policy
@@ -288,16 +290,28 @@ def test_impossible_actions_are_held_and_recorded_with_their_reason(bench: Bench
     )
     wrong = {1: np.array([np.nan, 0.0]), 2: np.zeros(3), 3: np.zeros(0), 4: np.array([np.inf, 0.0])}
     actions = contract.publisher(bench.node, contract.ACTION)
+    finals: list[tuple[int, int]] = []
+    desk = RecordingDesk(bag, 2)
+    bench.monitor.show_at(desk)
 
     def answer(message: Any) -> None:
+        if not message.request:
+            finals.append((message.episode_id, message.step))
+            return
         data = wrong.get(message.step, np.array([-1.0, -1.0])).astype(np.float32)  # away from the goal
         actions.publish(codec.to_action(Action(message.episode_id, message.step, 3, data), 0.0))
 
     contract.subscription(bench.node, contract.OBSERVATION, answer)
     bench.start((graph.RECORDER, graph.ENV), task)
     bench.spin_until(lambda: len(bench.monitor.episodes) == 2 and bench.monitor.all_on_disk(), "two episodes")
+    bench.spin_until(lambda: len(finals) == 2, "last observations")
+    assert finals == [(0, 20), (1, 20)], "an episode's last one is to be seen, not to be answered"
     assert bench.supervisor is not None
     bench.supervisor.check()  # nobody died of it
+    last = {"env": bench.monitor.episodes[-1].env_id, "episode": 1, "step": 20, "label": None}
+    poll(lambda: desk.state()["frame"] == last, 10.0, "last frame on the page")
+    desk.click({**last, "do": "success"})
+    assert read_labels(bag).frames == {FrameKey(last["env"], 1, 20): True}
     bench.supervisor.end(30.0)
     transitions = list(read_transitions(bag))
     unbroken(transitions)

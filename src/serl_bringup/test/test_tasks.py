@@ -15,7 +15,12 @@ from serl_actor.config import ActorConfig
 from serl_actor.intervention.config import OperatorConfig
 from serl_bringup import nodes_schema as shipped
 from serl_bringup.config import RunConfig
-from serl_bringup.stage_parameters import EVALUATION_SEED, for_evaluation
+from serl_bringup.stage_parameters import (
+    EVALUATION_SEED,
+    for_demonstrations,
+    for_evaluation,
+    for_training,
+)
 from serl_bringup.tasks import describe_task, list_tasks, load_task
 from serl_core.errors import ConfigError
 from serl_core.parameters import parameter
@@ -106,6 +111,39 @@ def test_how_a_policy_acts_in_evaluation_is_the_tasks_to_say(observed, mean, tmp
     actor = for_evaluation(task, tmp_path, tmp_path / "bag", 100, seed=3).parameters["actor"]
     assert actor["deterministic"] is mean
     assert actor["seed"] == EVALUATION_SEED + 3, "other draws than in training"
+
+
+@pytest.mark.parametrize(
+    "settings, node, switch",
+    [
+        (["env.reward=serl_reward.vice:ViceReward"], "env", "vice_learns"),
+        (
+            [
+                "env.reward=serl_reward.combination:AllOf",
+                "env.reward_parts=[eye=serl_reward.vice:ViceReward, serl_reward.height:HeightReward]",
+            ],
+            "env",
+            "eye_vice_learns",
+        ),
+        (
+            [
+                "env.reward=serl_reward.awaited:AwaitedReward",
+                "reward.reward=serl_reward.vice:ViceReward",
+            ],
+            "reward",
+            "vice_learns",
+        ),
+    ],
+)
+def test_vice_learns_while_the_policy_trains_and_in_no_other_stage(settings, node, switch, tmp_path):
+    truth = load_task("ram_insertion", schemas=shipped.SCHEMAS).parameters["env"]["reward"]
+    task = load_task("ram_insertion", [*settings, f"ground_truth={truth}"], shipped.SCHEMAS)
+    stages = (
+        for_training(task, tmp_path, None, seed=0, pace=True),
+        for_demonstrations(task, tmp_path / "demos", 20, seed=0),
+        for_evaluation(task, tmp_path, tmp_path / "bag", 100, seed=0),
+    )
+    assert [stage.parameters[node][switch] for stage in stages] == [True, False, False]
 
 
 def test_paper_numbers_of_the_simulated_tasks():

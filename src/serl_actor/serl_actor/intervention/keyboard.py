@@ -77,10 +77,10 @@ class Keyboard:
         return Reading(now, down[1].astype(float) - down[0], (self._clutch,))
 
     def close(self) -> None:
-        """Give the terminal back as it was."""
+        """Give the terminal back as it was, without the keys that nobody read."""
         if self._terminal is not None:
             if hasattr(self, "_settings"):
                 with contextlib.suppress(OSError, termios.error):
-                    termios.tcsetattr(self._terminal, termios.TCSADRAIN, self._settings)
+                    termios.tcsetattr(self._terminal, termios.TCSAFLUSH, self._settings)
             os.close(self._terminal)
             self._terminal = None

@@ -8,14 +8,16 @@ import tempfile
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from serl_core.errors import ConfigError
+from serl_bringup.page.pictures import frame_and_camera
+from serl_core.errors import BagError, ConfigError
 from serl_core.pictures import png
-from serl_learner.bag.labels import FrameKey, Labels, observations, read_labels, write_labels
+from serl_learner.bag.labels import FrameKey, LabelFile, Labels, edit_labels, observations
 
 WANTED = {"success": 200, "failure": 1000}
 """Frames of each kind that make a good data set (HIL-SERL, section 3.3)."""
@@ -51,7 +53,7 @@ class FrameStore:
 
 
 class LabellingDesk:
-    """A bag's frames and their labels. Every click is on the disk before it is answered.
+    """A bag's frames and their labels, which others may change too. Every click is on the disk before it is answered.
 
     Args:
         bag: Recording with images; BagError if it is none, ConfigError if it has no images.
@@ -63,7 +65,8 @@ class LabellingDesk:
     def __init__(self, bag: Path, note: Callable[[str], None] = print) -> None:
         self._bag = bag
         self._lock = threading.Lock()
-        self._labels = read_labels(bag)
+        self._file = LabelFile(bag)
+        self._labels = self._file.read()
         self._frames = FrameStore()
         self._episodes: dict[tuple[str, int], list[int]] = defaultdict(list)
         cameras: dict[str, None] = {}
@@ -81,30 +84,31 @@ class LabellingDesk:
 
     @property
     def labels(self) -> Labels:
-        """What has been marked so far."""
+        """What has been marked so far, by whomever; damage of the file is told where somebody clicks."""
+        with self._lock, suppress(BagError):
+            self._labels = self._file.read()
         return self._labels
 
     def summary(self) -> str:
         """Return the counts in one line."""
-        counts = self._counts()
+        counts = _counts(self.labels)
         return f"{counts['success']} frames of success, {counts['failure']} of failure"
 
     def state(self) -> Mapping[str, Any]:
         """Return episodes with their steps' and their own labels, cameras, and counts."""
-        with self._lock:
-            frames, episodes = dict(self._labels.frames), dict(self._labels.episodes)
+        labels = self.labels
         return {
             "bag": str(self._bag),
             "cameras": self._cameras,
-            "counts": self._counts(),
+            "counts": _counts(labels),
             "wanted": WANTED,
             "episodes": [
                 {
                     "env": env,
                     "episode": episode,
                     "steps": steps,
-                    "labels": [frames.get(FrameKey(env, episode, step)) for step in steps],
-                    "success": episodes.get((env, episode)),
+                    "labels": [labels.frames.get(FrameKey(env, episode, step)) for step in steps],
+                    "success": labels.episodes.get((env, episode)),
                 }
                 for (env, episode), steps in self._episodes.items()
             ],
@@ -112,13 +116,8 @@ class LabellingDesk:
 
     def picture(self, path: str) -> bytes | None:
         """Return the image of "env/episode/step/camera"."""
-        try:
-            rest, camera = path.rsplit("/", 1)
-            env, episode, step = rest.rsplit("/", 2)
-            key = FrameKey(env, int(episode), int(step))
-        except ValueError:
-            return None
-        pixels = self._frames.get(key, camera)
+        named = frame_and_camera(path)
+        pixels = None if named is None else self._frames.get(*named)
         return None if pixels is None else png(pixels)
 
     def click(self, what: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -131,8 +130,7 @@ class LabellingDesk:
             raise ConfigError(f"that click is not understood: {error!r}") from error
         if episode not in self._episodes:
             raise ConfigError(f"the bag has no episode {episode[1]} of {episode[0]}")
-        with self._lock:
-            labels = Labels(dict(self._labels.frames), dict(self._labels.episodes))
+        with edit_labels(self._bag) as labels:
             marked: dict[Any, bool] = labels.episodes if span is None else labels.frames
             keys: list[Any] = [episode]
             if span is not None:
@@ -143,10 +141,9 @@ class LabellingDesk:
                     marked.pop(key, None)
                 else:
                     marked[key] = verdict
-            write_labels(self._bag, labels)
-            self._labels = labels
         return self.state()
 
-    def _counts(self) -> dict[str, int]:
-        marks = list(self._labels.frames.values())
-        return {"success": sum(marks), "failure": len(marks) - sum(marks)}
+
+def _counts(labels: Labels) -> dict[str, int]:
+    marks = list(labels.frames.values())
+    return {"success": sum(marks), "failure": len(marks) - sum(marks)}

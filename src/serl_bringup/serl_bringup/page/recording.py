@@ -5,13 +5,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from serl_core.errors import ConfigError
+from serl_bringup.page.pictures import frame_and_camera
+from serl_core.errors import BagError, ConfigError
 from serl_core.pictures import png
 from serl_core.types import EpisodeSummary, Observation
-from serl_learner.bag.labels import FrameKey, Labels, read_labels, write_labels
+from serl_learner.bag.labels import FrameKey, LabelFile, Labels, edit_labels
+
+REMEMBERED_FRAMES = 100
+"""The newest frames, which a page may still show when a person clicks: ten seconds at 10 Hz."""
 
 
 class RecordingDesk:
@@ -27,17 +32,20 @@ class RecordingDesk:
     def __init__(self, bag: Path, wanted: int) -> None:
         self._bag, self._wanted = bag, wanted
         self._lock = threading.Lock()
-        self._labels = read_labels(bag) if bag.is_dir() else Labels()
+        self._file = LabelFile(bag)
+        self._labels = self._file.read()
         self._episodes: list[EpisodeSummary] = []
-        self._observation: Observation | None = None
-        self._env_id = ""
+        self._frames: dict[FrameKey, Observation] = {}
+        self._finished = False
 
     # From the graph.
 
     def observe(self, env_id: str, observation: Observation) -> None:
         """Take in what the cameras see now."""
         with self._lock:
-            self._env_id, self._observation = env_id, observation
+            self._frames[FrameKey(env_id, observation.episode_id, observation.step)] = observation
+            if len(self._frames) > REMEMBERED_FRAMES:
+                del self._frames[next(iter(self._frames))]
 
     def end_episode(self, episode: EpisodeSummary) -> None:
         """Take in an episode that ended."""
@@ -47,22 +55,28 @@ class RecordingDesk:
     def kept(self) -> int:
         """Count the demonstrations: episodes that succeeded and were not discarded, or were said to have succeeded."""
         with self._lock:
-            return sum(self._success(episode) for episode in self._episodes)
+            labels = self._present_labels()
+            return sum(_success(episode, labels) for episode in self._episodes)
+
+    def finished(self) -> bool:
+        """Whether the person said that these are the demonstrations."""
+        return self._finished
 
     # From the page.
 
     def state(self) -> Mapping[str, Any]:
-        """Return the progress, the episodes, and which observation the pictures are of."""
+        """Return the progress, the episodes, and the newest frame: an episode's last one until the next begins."""
         with self._lock:
-            seen = self._observation
-            marks = list(self._labels.frames.values())
+            labels = self._present_labels()
+            key, seen = next(reversed(self._frames.items()), (None, None))
+            marks = list(labels.frames.values())
             return {
                 "bag": str(self._bag),
                 "wanted": self._wanted,
-                "kept": sum(self._success(episode) for episode in self._episodes),
+                "kept": sum(_success(episode, labels) for episode in self._episodes),
+                "finished": self._finished,
                 "cameras": [] if seen is None else list(seen.images),
-                "episode": None if seen is None else seen.episode_id,
-                "step": None if seen is None else seen.step,
+                "frame": None if key is None else {**_named(key), "label": labels.frames.get(key)},
                 "marked": {"success": sum(marks), "failure": len(marks) - sum(marks)},
                 "episodes": [
                     {
@@ -72,33 +86,38 @@ class RecordingDesk:
                         "seconds": round(episode.duration, 2),
                         "end": episode.end_reason,
                         "success": episode.success,
-                        "label": self._labels.episodes.get((episode.env_id, episode.episode_id)),
+                        "label": labels.episodes.get((episode.env_id, episode.episode_id)),
                     }
                     for episode in self._episodes
                 ],
             }
 
     def picture(self, path: str) -> bytes | None:
-        """Return what the camera of that name sees now."""
-        seen = self._observation
-        if seen is None or path not in seen.images:
+        """Return the image of "env/episode/step/camera", while that frame is remembered."""
+        named = frame_and_camera(path)
+        if named is None:
             return None
-        return png(seen.images[path])
+        key, camera = named
+        with self._lock:
+            seen = self._frames.get(key)
+        return None if seen is None or camera not in seen.images else png(seen.images[camera])
 
     def click(self, what: Mapping[str, Any]) -> Mapping[str, Any]:
         """Do what was clicked.
 
         {"do": "keep" | "discard" | "undo", "env": ..., "episode": ...} judges an episode that ended;
-        {"do": "success" | "failure"} marks the frame that the cameras show.
+        {"do": "success" | "failure", "env": ..., "episode": ..., "step": ...} marks the frame that the page shows;
+        {"do": "finish"} ends the recording.
         """
         do = what.get("do")
-        with self._lock:
-            labels = Labels(dict(self._labels.frames), dict(self._labels.episodes))
+        if do == "finish":
+            if not self.kept():
+                raise ConfigError("no demonstration is kept yet: Ctrl-C in the terminal ends without any")
+            self._finished = True
+            return self.state()
+        with edit_labels(self._bag) as labels:
             if do in ("success", "failure"):
-                if self._observation is None:
-                    raise ConfigError("there is no frame to mark yet")
-                seen = self._observation
-                labels.frames[FrameKey(self._env_id, seen.episode_id, seen.step)] = do == "success"
+                labels.frames[self._remembered(what)] = do == "success"
             elif do in ("keep", "discard", "undo"):
                 key = self._ended(what)
                 if do == "undo":
@@ -107,15 +126,39 @@ class RecordingDesk:
                     labels.episodes[key] = do == "keep"
             else:
                 raise ConfigError(f"that click is not understood: {do!r}")
-            write_labels(self._bag, labels)
-            self._labels = labels
         return self.state()
 
+    def _remembered(self, what: Mapping[str, Any]) -> FrameKey:
+        try:
+            key = FrameKey(str(what["env"]), int(what["episode"]), int(what["step"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigError("that click names no frame: wait until one is shown") from error
+        with self._lock:
+            if key not in self._frames:
+                raise ConfigError(
+                    f"step {key.step} of episode {key.episode_id} is not remembered any more:"
+                    " mark it with ./serl label when the recording has ended"
+                )
+        return key
+
     def _ended(self, what: Mapping[str, Any]) -> tuple[str, int]:
-        for episode in self._episodes:
+        with self._lock:
+            episodes = list(self._episodes)
+        for episode in episodes:
             if (episode.env_id, episode.episode_id) == (what.get("env"), what.get("episode")):
                 return episode.env_id, episode.episode_id
         raise ConfigError("that episode has not ended yet")
 
-    def _success(self, episode: EpisodeSummary) -> bool:
-        return self._labels.episodes.get((episode.env_id, episode.episode_id), episode.success)
+    def _present_labels(self) -> Labels:
+        """Return the labels, whoever gave them; damage of their file is told where somebody clicks."""
+        with suppress(BagError):
+            self._labels = self._file.read()
+        return self._labels
+
+
+def _named(key: FrameKey) -> dict[str, Any]:
+    return {"env": key.env_id, "episode": key.episode_id, "step": key.step}
+
+
+def _success(episode: EpisodeSummary, labels: Labels) -> bool:
+    return labels.episodes.get((episode.env_id, episode.episode_id), episode.success)
