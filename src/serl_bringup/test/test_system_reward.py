@@ -31,12 +31,12 @@ def judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_a_launch_starts_the_reward_node_beside_the_robot(judged: str, tmp_path: Path) -> None:
-    for options, nodes in (
+    for more, nodes in (
         ({}, (graph.LEARNER, graph.ACTOR, graph.REWARD, graph.ENV)),
         ({"learner": False}, (graph.ACTOR, graph.REWARD, graph.ENV)),
         ({"actor": False}, (graph.LEARNER,)),
     ):
-        plan = make_plan(judged, "mujoco", "train", out=str(tmp_path / f"run{len(nodes)}"), **options)
+        plan = make_plan(judged, "mujoco", "train", out=str(tmp_path / f"run{len(nodes)}"), **more)
         plan.folder.close()
         assert plan.nodes == nodes
         written = yaml.safe_load(plan.parameters.read_text())["/**/reward"]["ros__parameters"]
