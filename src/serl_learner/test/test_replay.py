@@ -139,28 +139,56 @@ def test_fragments_of_interventions_pair_with_their_own_frames():
     assert_neighbours(buffer.sample(500, np.random.default_rng(0)))
 
 
-def test_frames_are_stored_once():
-    spec = dataclasses.replace(
-        SPEC, images=(ArraySpec("wrist", (4, 4, 3), "uint8"),), policy_keys=("position", "wrist")
-    )
-    joiner, buffer = Joiner(spec), RingBuffer(spec, 20, 22)
-    for t in recording(1, 20):
-        picture = np.full((4, 4, 3), t.step + 1, np.uint8)
-        first = None
-        if t.first_observation:
-            first = dataclasses.replace(t.first_observation, images={"wrist": np.zeros((4, 4, 3), np.uint8)})
-        t = dataclasses.replace(
-            t,
-            next_observation=dataclasses.replace(t.next_observation, images={"wrist": picture}),
-            first_observation=first,
+PICTURED = dataclasses.replace(
+    SPEC, images=(ArraySpec("wrist", (4, 4, 3), "uint8"),), policy_keys=("position", "wrist")
+)
+
+
+def pictured(episode):
+    """Return the transitions of one episode with pictures that show their step."""
+
+    def seen(observation, step):
+        return observation and dataclasses.replace(
+            observation, images={"wrist": np.full((4, 4, 3), step, np.uint8)}
         )
-        for row in joiner.add(t):
-            buffer.insert(row)
+
+    return [
+        dataclasses.replace(
+            t,
+            first_observation=seen(t.first_observation, 0),
+            next_observation=seen(t.next_observation, t.step + 1),
+        )
+        for t in episode
+    ]
+
+
+def assert_pictures_belong(batch):
+    """The picture, too, names the step that the position names."""
+    assert (batch["wrist"] == batch["state"][:, 1, None, None, None]).all()
+    assert (batch["next_wrist"] == batch["next_state"][:, 1, None, None, None]).all()
+    assert_neighbours(batch)
+
+
+def test_a_picture_belongs_to_its_state_across_takeovers():
+    # SERL's own buffer gives 13 in 100 samples of such fragments the picture of another state.
+    taken_over = {*range(5, 10), *range(20, 25), *range(40, 45)}
+    rows = rows_of(pictured(recording(1, 60)), Joiner(PICTURED))
+    demos = RingBuffer(PICTURED, 15, 18)
+    for row in rows:
+        if row.step in taken_over:
+            demos.insert(row)
+    assert len(demos) == 15
+    assert_pictures_belong(demos.sample(500, np.random.default_rng(0)))
+
+
+def test_frames_are_stored_once():
+    buffer = RingBuffer(PICTURED, 20, 22)
+    for row in rows_of(pictured(recording(1, 20)), Joiner(PICTURED)):
+        buffer.insert(row)
     assert len(buffer) == 20  # 21 frames for 20 rows: each is there once, or rows would have had to go
     batch = buffer.sample(200, np.random.default_rng(0))
     assert batch["wrist"].dtype == np.uint8 and batch["wrist"].shape == (200, 4, 4, 3)
-    assert (batch["wrist"][:, 0, 0, 0] == batch["state"][:, 1]).all()
-    assert (batch["next_wrist"] == batch["wrist"] + 1).all()
+    assert_pictures_belong(batch)
 
 
 def test_the_oldest_rows_go_first():
