@@ -205,6 +205,7 @@ def test_update_is_the_critic_updates_then_one_actor_update():
     by_hand, _ = actor_step(by_hand, batch)
     together, metrics = rlpd.update(SMALL, state, batches)
     assert int(together.critic_updates) == 3 and int(together.actor_updates) == 1
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves((state.critic, state.critic_opt))), "not reused"
     for a, b in zip(jax.tree.leaves(by_hand), jax.tree.leaves(together), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
     assert all(np.isfinite(value) for value in metrics.values())
