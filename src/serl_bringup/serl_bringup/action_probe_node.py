@@ -8,7 +8,6 @@ import time
 from typing import Any
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticArray
 
 from serl_bringup import graph
 from serl_bringup.monitor_node import Monitor
@@ -30,15 +29,12 @@ class ActionProbe(Monitor):
         self._spec = spec
         self._answered = threading.Event()
         self._step = -1
-        self._reported = threading.Event()
-        self._figures: dict[str, str] = {}
 
     def __enter__(self) -> ActionProbe:
         super().__enter__()
         description = contract.publisher(self._node, contract.ENV_DESCRIPTION)
         self._observations = contract.publisher(self._node, contract.OBSERVATION)
         contract.subscription(self._node, contract.ACTION, self._on_action)
-        self._node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 5)
         description.publish(codec.to_description(self._spec, "probe"))
         return self
 
@@ -48,10 +44,13 @@ class ActionProbe(Monitor):
         Args:
             timeout: Longest wait for its next report [s], SerlError beyond it.
         """
-        self._reported.clear()
-        if not self._reported.wait(timeout):
-            raise SerlError(f"the actor reported nothing for {timeout:.0f} s")
-        return {name: float(self._figures[name]) for name in ("p50_ms", "p99_ms")}
+        before = self.diagnostics.get(graph.ACTOR.path)
+        deadline = time.monotonic() + timeout
+        while (figures := self.diagnostics.get(graph.ACTOR.path)) is before or figures is None:
+            if time.monotonic() > deadline:
+                raise SerlError(f"the actor reported nothing for {timeout:.0f} s")
+            time.sleep(0.05)
+        return {name: float(figures[name]) for name in ("p50_ms", "p99_ms")}
 
     def round_trips(self, count: int, period: float, timeout: float = 120.0) -> np.ndarray:
         """Return how long `count` actions took, from the publishing of an observation to the action's arrival [s].
@@ -81,12 +80,6 @@ class ActionProbe(Monitor):
                 seconds.append(self._arrived - began)
             time.sleep(max(0.0, period - (time.perf_counter() - began)))
         return np.array(seconds)
-
-    def _on_diagnostics(self, message: DiagnosticArray) -> None:
-        for status in message.status:
-            if status.name.lstrip("/") == graph.ACTOR.path:
-                self._figures = {value.key: value.value for value in status.values}
-                self._reported.set()
 
     def _on_action(self, message: Any) -> None:
         if int(message.step) == self._step:

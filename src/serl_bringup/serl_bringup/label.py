@@ -76,8 +76,8 @@ def label_by_ground_truth(bag: Path, reward: str = "", settings: Sequence[str] =
     with edit_labels(bag) as labels:
         _refuse_labelled(bag, labels)  # somebody may have begun meanwhile
         labels.frames.update(frames)
-    successes = sum(frames.values())
-    return f"{labels_path(bag)}: {successes} frames of success, {len(frames) - successes} of failure"
+    counts = Labels(frames).counts()
+    return f"{labels_path(bag)}: {counts['success']} frames of success, {counts['failure']} of failure"
 
 
 def _refuse_labelled(bag: Path, labels: Labels) -> None:

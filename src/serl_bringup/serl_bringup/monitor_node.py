@@ -37,14 +37,14 @@ class Monitor(Tally):
 
     Attributes:
         learner: The learner's last pulse.
-        lost: Why devices of a person are away, one line; empty while none is.
+        diagnostics: What each node last told of itself, by the node's name.
     """
 
     def __init__(self, robots: Sequence[str] = ()) -> None:
         super().__init__()
         self._robots = tuple(robots)
         self.learner: LearnerStatus | None = None
-        self.lost = ""
+        self.diagnostics: dict[str, dict[str, str]] = {}
 
     def __enter__(self) -> Monitor:
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
@@ -92,6 +92,12 @@ class Monitor(Tally):
         contract.subscription(self._node, contract.OBSERVATION, observed)
         contract.subscription(self._node, contract.EPISODE, lambda m: desk.end_episode(codec.from_episode(m)))
 
+    @property
+    def lost(self) -> str:
+        """Why devices of a person are away, one line; empty while none is."""
+        figures = self.diagnostics.get(INTERVENTION.path, {})
+        return "; ".join(value for key, value in figures.items() if key.startswith("device_"))
+
     def _spin(self) -> None:
         while not self._ended.is_set():
             self._executor.spin_once(timeout_sec=0.1)
@@ -101,6 +107,5 @@ class Monitor(Tally):
 
     def _on_diagnostics(self, message: Any) -> None:
         for status in message.status:
-            if status.name.rpartition("/")[2] == INTERVENTION.name:
-                lost = [value.value for value in status.values if value.key.startswith("device_")]
-                self.lost = "; ".join(lost)
+            figures = {value.key: value.value for value in status.values}
+            self.diagnostics[status.name.lstrip("/")] = figures

@@ -299,15 +299,10 @@ def _demonstrations(
 
 def _read_demonstrations(task: Task, warn: Callable[[str], None]) -> list[float]:
     """Return the durations [s] of the demonstrations in learner.demos; one line where there is none of this task."""
-    from serl_learner.bag.reader import read_spec
-    from serl_learner.demonstrations import read_demonstrations
+    from serl_learner.demonstrations import read_demonstrations, spec_of_task
 
-    bag, wanted = Path(task.parameters["learner"]["demos"]), task.parameters["env"]["task"]
-    spec = read_spec(bag)
-    if spec is None:
-        raise ConfigError(f"{bag} does not say which environment it is of: record it with ./serl demos")
-    if spec.task != wanted:
-        raise ConfigError(f"{bag} holds demonstrations of task {spec.task!r}, not of {wanted!r}")
+    bag = Path(task.parameters["learner"]["demos"])
+    spec = spec_of_task(bag, task.parameters["env"]["task"])
     return [len(episode) * spec.step_seconds for episode in read_demonstrations(bag, spec, warn)]
 
 

@@ -84,9 +84,8 @@ class ShellNode(LifecycleNode):
     def guarded(self, work: Callable[..., None]) -> Callable[..., None]:
         """Wrap a callback or thread body: an error in it ends the process by `fail`."""
 
-        @functools.wraps(
-            work
-        )  # rclpy asks for the signature: whether the callback takes a message's info too
+        # rclpy asks for the signature: whether the callback takes a message's info too.
+        @functools.wraps(work)
         def call(*args: Any) -> None:
             try:
                 work(*args)

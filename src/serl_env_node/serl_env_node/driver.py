@@ -257,9 +257,8 @@ class EnvDriver(Generic[M]):
             with self._outbox_lock:
                 self._outbox.add(transition.sequence, item)
             self._outlets.transition(item)
-            if (
-                transition.last and self._awaited is None
-            ):  # where a verdict was awaited, it has gone out for that
+            # Where a verdict was awaited, it has gone out for that.
+            if transition.last and self._awaited is None:
                 self._outlets.final(transition.next_observation)
             self._outlets.stepped(self._loop)
             if self.real_time and not self._loop.live:

@@ -13,10 +13,21 @@ from serl_core.specs import EnvSpec
 from serl_core.types import Transition
 from serl_learner.bag.labels import read_labelled_transitions
 from serl_learner.bag.mcap_file import ReadReport
+from serl_learner.bag.reader import read_spec
 from serl_learner.bag.recovery import count_skipped
 from serl_learner.replay.joiner import Joiner
 
 Episode = list[Transition]
+
+
+def spec_of_task(bag: Path, task: str) -> EnvSpec:
+    """Return the environment that a bag is of; ConfigError if it does not say, or if it is of another task."""
+    spec = read_spec(bag)
+    if spec is None:
+        raise ConfigError(f"{bag} does not say which environment it is of: record it with ./serl demos")
+    if spec.task != task:
+        raise ConfigError(f"{bag} holds demonstrations of task {spec.task!r}, not of {task!r}")
+    return spec
 
 
 def read_demonstrations(

@@ -12,15 +12,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from serl_core.errors import ConfigError
 from serl_core.specs import EnvSpec
 from serl_learner import weights
 from serl_learner.actor_network import ChunkShape
 from serl_learner.agents import bc, diffusion, rlpd
 from serl_learner.agents.config import BCConfig, DiffusionConfig
-from serl_learner.bag.reader import read_spec
 from serl_learner.checkpoint import save_policy
-from serl_learner.demonstrations import read_demonstrations
+from serl_learner.demonstrations import read_demonstrations, spec_of_task
 from serl_learner.replay.chunks import ChunkBuffer
 from serl_learner.replay.joiner import Joiner, Row
 from serl_learner.replay.ring_buffer import RingBuffer
@@ -73,11 +71,7 @@ def train_offline(
         note: Told about progress, a line now and then, and in one line each what a damaged bag has lost and
             how many updates were skipped.
     """
-    spec = read_spec(bag)
-    if spec is None:
-        raise ConfigError(f"{bag} does not say which environment it is of: record it with ./serl demos")
-    if spec.task != task:
-        raise ConfigError(f"{bag} holds demonstrations of task {spec.task!r}, not of {task!r}")
+    spec = spec_of_task(bag, task)
     episodes = read_demonstrations(bag, spec, note)
     joiner = Joiner(spec)
     rows = [row for episode in episodes for transition in episode for row in joiner.add(transition)]

@@ -91,7 +91,7 @@ class LabellingDesk:
 
     def summary(self) -> str:
         """Return the counts in one line."""
-        counts = _counts(self.labels)
+        counts = self.labels.counts()
         return f"{counts['success']} frames of success, {counts['failure']} of failure"
 
     def state(self) -> Mapping[str, Any]:
@@ -100,7 +100,7 @@ class LabellingDesk:
         return {
             "bag": str(self._bag),
             "cameras": self._cameras,
-            "counts": _counts(labels),
+            "counts": labels.counts(),
             "wanted": WANTED,
             "episodes": [
                 {
@@ -142,8 +142,3 @@ class LabellingDesk:
                 else:
                     marked[key] = verdict
         return self.state()
-
-
-def _counts(labels: Labels) -> dict[str, int]:
-    marks = list(labels.frames.values())
-    return {"success": sum(marks), "failure": len(marks) - sum(marks)}

@@ -69,7 +69,6 @@ class RecordingDesk:
         with self._lock:
             labels = self._present_labels()
             key, seen = next(reversed(self._frames.items()), (None, None))
-            marks = list(labels.frames.values())
             return {
                 "bag": str(self._bag),
                 "wanted": self._wanted,
@@ -77,7 +76,7 @@ class RecordingDesk:
                 "finished": self._finished,
                 "cameras": [] if seen is None else list(seen.images),
                 "frame": None if key is None else {**_named(key), "label": labels.frames.get(key)},
-                "marked": {"success": sum(marks), "failure": len(marks) - sum(marks)},
+                "marked": labels.counts(),
                 "episodes": [
                     {
                         "env": episode.env_id,

@@ -58,6 +58,11 @@ class Labels:
     frames: dict[FrameKey, bool] = field(default_factory=dict)
     episodes: dict[tuple[str, int], bool] = field(default_factory=dict)
 
+    def counts(self) -> dict[str, int]:
+        """Return how many frames are a "success" and how many a "failure"."""
+        successes = sum(self.frames.values())
+        return {"success": successes, "failure": len(self.frames) - successes}
+
     def to_json(self) -> str:
         """Serialise, sorted, so that equal labels are equal files."""
         frames: dict[str, dict[str, dict[str, bool]]] = {}
