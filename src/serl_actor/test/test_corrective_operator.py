@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import numpy as np
 import pytest
 
-from serl_actor.intervention.caution import EpisodeInterventions, caution, of_sources, of_summary
+from serl_actor.intervention.caution import caution
 from serl_actor.intervention.config import OperatorConfig
 from serl_actor.intervention.corrective import Corrector, Demonstrator, scripted_operator
 from serl_core.errors import ConfigError
@@ -68,7 +68,8 @@ class Episode:
             if np.linalg.norm(to_goal) < REACHED:
                 break
         self.success = bool(np.linalg.norm(to_goal) < REACHED)
-        self.interventions = of_sources(self.sources, self.success)
+        runs = groupby(self.sources, lambda source: source is Source.HUMAN)
+        self.interventions = [sum(1 for _ in run) for human, run in runs if human]
 
     @property
     def first(self) -> int:
@@ -92,13 +93,13 @@ def test_a_good_policy_is_left_alone(speed: float) -> None:
     operator = corrector()
     for number in range(5):
         episode = Episode(operator, lambda d: walk(d, speed), number)
-        assert episode.success and not episode.interventions.lengths
+        assert episode.success and not episode.interventions
 
 
 def test_a_policy_that_wiggles_on_its_way_is_left_alone() -> None:
     rng = np.random.default_rng(0)
     episode = Episode(corrector(), lambda d: np.clip(walk(d, 0.3) + rng.normal(0, 0.4, 6), -1, 1))
-    assert episode.success and not episode.interventions.lengths
+    assert episode.success and not episode.interventions
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -124,7 +125,7 @@ def test_trouble_that_passes_by_itself_within_the_reaction_time_is_none() -> Non
         return stuck(to_goal) if next(calls) % 16 < 15 else walk(to_goal, 1.0)
 
     config = replace(CONFIG, reaction_s=1.0)
-    assert not Episode(Corrector(Straight(), config), pausing).interventions.lengths
+    assert not Episode(Corrector(Straight(), config), pausing).interventions
 
 
 def test_it_lets_go_when_progress_is_made_and_lets_the_policy_be() -> None:
@@ -134,7 +135,7 @@ def test_it_lets_go_when_progress_is_made_and_lets_the_policy_be() -> None:
     change = (Source.HUMAN, Source.POLICY)
     ends = [n for n, pair in enumerate(pairwise(episode.sources), start=1) if pair == change]
     assert len(ends) >= 2
-    assert all(length <= needed + 2 for length in episode.interventions.lengths)
+    assert all(length <= needed + 2 for length in episode.interventions)
     for end in ends:
         pause = episode.sources[end : end + round(CONFIG.refractory_s / STEP_S)]
         assert set(pause) == {Source.POLICY}
@@ -146,8 +147,8 @@ def test_it_lets_go_after_its_longest_time_if_nothing_helps() -> None:
             return np.zeros(6)
 
     episode = Episode(Corrector(Helpless(), replace(CONFIG, noise=0.0)), stuck)
-    assert episode.interventions.lengths[0] * STEP_S == pytest.approx(CONFIG.longest_s)
-    assert len(episode.interventions.lengths) > 1, "and tries again later"
+    assert episode.interventions[0] * STEP_S == pytest.approx(CONFIG.longest_s)
+    assert len(episode.interventions) > 1, "and tries again later"
 
 
 def test_near_the_goal_it_leaves_the_end_to_the_policy() -> None:
@@ -155,14 +156,14 @@ def test_near_the_goal_it_leaves_the_end_to_the_policy() -> None:
     episode = Episode(operator, lambda d: walk(d, 1.0) if np.linalg.norm(d) > 0.025 else stuck(d))
     takeover = episode.distances[episode.first]
     assert 0.015 < takeover < 0.025
-    back = episode.first + int(episode.interventions.lengths[0])
+    back = episode.first + episode.interventions[0]
     assert episode.distances[back] == pytest.approx(0.5 * takeover, abs=0.5 * STRIDE + 0.002)
 
 
 def test_help_is_sparse_and_short() -> None:
     episode = Episode(corrector(), stuck)
-    assert episode.interventions.rate < 0.5
-    assert max(episode.interventions.lengths) * STEP_S <= CONFIG.longest_s
+    assert sum(episode.interventions) < 0.5 * len(episode.sources)
+    assert max(episode.interventions) * STEP_S <= CONFIG.longest_s
 
 
 def test_the_rate_falls_as_the_policy_improves() -> None:
@@ -172,8 +173,8 @@ def test_the_rate_falls_as_the_policy_improves() -> None:
         def learner(to_goal: np.ndarray) -> np.ndarray:
             return np.clip(skill * walk(to_goal) + (1.0 - skill) * rng.normal(0.0, 0.5, 6), -1.0, 1.0)
 
-        episodes = [Episode(operator, learner, number).interventions for number in range(12)]
-        return sum(sum(e.lengths) for e in episodes) / sum(e.steps for e in episodes)
+        episodes = [Episode(operator, learner, number) for number in range(12)]
+        return sum(sum(e.interventions) for e in episodes) / sum(len(e.sources) for e in episodes)
 
     rates = [rate(skill) for skill in (0.0, 0.15, 0.5, 1.0)]
     assert rates[0] > 0.05
@@ -208,7 +209,7 @@ def test_an_episode_that_ends_in_a_correction_does_not_carry_it_over() -> None:
 def test_the_expert_begins_anew_at_each_take_over() -> None:
     expert = Straight()
     episode = Episode(Corrector(expert, CONFIG), stuck)
-    assert expert.resets == len(episode.interventions.lengths)
+    assert expert.resets == len(episode.interventions)
 
 
 def test_what_is_watched_must_be_seen() -> None:
@@ -227,12 +228,15 @@ def test_the_style_chooses() -> None:
 # The paper's caution.
 
 
-def episode(length: float, *, success: bool = True, finished: bool = True) -> EpisodeInterventions:
-    return EpisodeInterventions((length,) if length else (), 100, success, finished and length > 0)
+def episode(*steps: int, success: bool = True, finished: bool = True) -> EpisodeSummary:
+    return EpisodeSummary(
+        "t", "e", 0, 0.0, 100, 1.0, success, 10.0, sum(steps), 0, len(steps), 0.0, 1, "",
+        intervention_steps=steps, human_at_end=finished and bool(steps),
+    )  # fmt: skip
 
 
 def test_long_interventions_that_finish_the_task_are_warned_of() -> None:
-    told = caution([episode(40.0)] * 4 + [episode(0.0)] * 2, STEP_S)
+    told = caution([episode(40)] * 4 + [episode()] * 2, STEP_S)
     assert "4 of the last 6 successes" in told and "4.0 s" in told and "\n" not in told
 
 
@@ -240,30 +244,15 @@ def test_long_interventions_that_finish_the_task_are_warned_of() -> None:
     "episodes",
     [
         [],
-        [episode(40.0)] * 2,
-        [episode(29.0)] * 10,
-        [episode(40.0, success=False)] * 10,
-        [episode(40.0, finished=False)] * 10,
-        [episode(40.0)] * 5 + [episode(0.0)] * 5,
-        [episode(40.0)] * 10 + [episode(0.0)] * 20,
+        [episode(40)] * 2,
+        [episode(29)] * 10,
+        [episode(40, 5)] * 10,
+        [episode(40, success=False)] * 10,
+        [episode(40, finished=False)] * 10,
+        [episode(40)] * 5 + [episode()] * 5,
+        [episode(40)] * 10 + [episode()] * 20,
     ],
-    ids=["none", "too few", "short", "failures", "handed back", "half", "long ago"],
+    ids=["none", "too few", "short", "short at the end", "failures", "handed back", "half", "long ago"],
 )
 def test_what_is_no_cause_for_a_warning(episodes: list) -> None:
     assert caution(episodes, STEP_S) == ""
-
-
-def test_interventions_are_read_off_the_sources() -> None:
-    P, H, X = Source.POLICY, Source.HUMAN, Source.HOLD
-    read = of_sources([P, H, H, P, H, X, H, H, H], success=True)
-    assert read == EpisodeInterventions((2.0, 1.0, 3.0), 9, True, True)
-    assert read.rate == pytest.approx(6 / 9)
-    assert not of_sources([H, P], True).finished
-    assert of_sources([], False) == EpisodeInterventions((), 0, False, False)
-
-
-def test_interventions_are_estimated_from_a_summary() -> None:
-    summary = EpisodeSummary("t", "e", 0, 0.0, 80, 1.0, True, 8.0, 60, 0, 2, 0.0, 1, "success")
-    assert of_summary(summary) == EpisodeInterventions((30.0, 30.0), 80, True, True)
-    assert not of_summary(replace(summary, human_steps=0, interventions=0)).finished
-    assert caution([of_summary(summary)] * 3, STEP_S)

@@ -17,7 +17,6 @@ from numpy.typing import ArrayLike
 
 from serl_bringup.statistics import (
     WINDOW,
-    human_seconds,
     human_share,
     mean_interval,
     moving_rate,
@@ -213,15 +212,18 @@ def interventions(episodes: Sequence[EpisodeSummary], path: Path) -> None:
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     shares, lengths = figure.subplots(1, 2)
     time = np.cumsum([e.duration for e in episodes]) / 60.0
-    corrected = [(t, e) for t, e in zip(time, episodes, strict=True) if e.interventions]
+    corrections = [
+        (t, steps * e.duration / e.steps)
+        for t, e in zip(time, episodes, strict=True)
+        for steps in e.intervention_steps
+    ]
     if episodes:
         average = _running_averages(episodes)["steps by a person"]
         shares.plot(time, [human_share([e]) for e in episodes], ".", color="0.7", label="one episode")
         label = f"last {WINDOW} episodes: {average[-1]:.1%} at the end"
         shares.plot(time, average, color="tab:blue", label=label)
-    if corrected:
-        means = [human_seconds(e) / e.interventions for _, e in corrected]
-        lengths.plot([t for t, _ in corrected], means, ".", color="tab:orange", label="mean of an episode")
+    if corrections:
+        lengths.plot(*zip(*corrections, strict=True), ".", color="tab:orange", label="one intervention")
     shares.yaxis.set_major_formatter(PercentFormatter(1.0))
     shares.set(ylabel="steps by a person", ylim=(-0.03, 1.03), title="Intervention rate")
     lengths.set(ylabel="length [s]", title=f"Interventions: {sum(e.interventions for e in episodes)}")

@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from serl_actor.intervention.caution import caution, of_summary
+from serl_actor.intervention.caution import caution
 from serl_actor.intervention.config import DEVICES
 from serl_bringup import graph, stage_parameters
 from serl_bringup.config import RunConfig
@@ -192,7 +192,7 @@ def train(
                 noted = elapsed()
                 folder.finish("train_progress", seconds=spent_seconds + noted)
             report(RunStatus(stage="training", episodes=monitor.episodes, learner=monitor.learner,
-                             warning=monitor.lost or caution([of_summary(e) for e in monitor.episodes], step_seconds),
+                             warning=monitor.lost or caution(monitor.episodes, step_seconds),
                              elapsed_s=spent_seconds + elapsed(), fraction=min(1.0, elapsed() / max(budget, 1e-9)),
                              time_left_s=max(0.0, budget - elapsed())))  # fmt: skip
 

@@ -30,13 +30,17 @@ STATE_SIZE, ACTION_SIZE = 30, 6
 HIDDEN = (1100, 1100)
 """Units with which a policy has 5 MB of parameters."""
 PERIOD = 0.1
+PAUSE = 0.003
+"""Between an answer and the next question [s]: asked without end, the actor would have less time for unpacking."""
+WARM_UP = 10
+"""Policies sent beforehand, which bring both processes' pages in."""
 PATIENCE = 60.0
 
 
 def benchmark_weights(swaps: int = 100, seconds: float = 20.0) -> dict[str, Any]:
     """Send policies of 5 MB to an actor node in a process of its own, as a learner does.
 
-    First as fast as it answers, for how soon it acts by a new policy: from the learner's parameters in memory over
+    First one after the other, for how soon it acts by a new policy: from the learner's parameters in memory over
     packing, DDS, checking and swapping to the first action of that version. Then observations at 10 Hz, without
     new weights and with some twice a second, for what these do to its answers.
 
@@ -56,7 +60,7 @@ def benchmark_weights(swaps: int = 100, seconds: float = 20.0) -> dict[str, Any]
         with Supervisor((graph.ACTOR,), parameters, Path(folder)) as supervisor:
             monitor.bring_up((graph.ACTOR,), supervisor.check)
             side.begin()
-            until = np.array([side.until_used() for _ in range(swaps)])
+            until = np.array([side.until_used() for _ in range(WARM_UP + swaps)])[WARM_UP:]
             alone = side.answers(seconds, publish_every=0)
             beside = side.answers(seconds, publish_every=5)
             supervisor.end(10.0)
@@ -119,6 +123,7 @@ class _Side:
         while time.perf_counter() - began < PATIENCE:
             if self._ask(PATIENCE) == self._version:
                 return time.perf_counter() - began
+            time.sleep(PAUSE)
         raise SerlError("the actor does not take up new weights; see ./serl doctor")
 
     def answers(self, seconds: float, publish_every: int) -> np.ndarray:

@@ -53,16 +53,20 @@ def test_learning_curve_is_the_moving_rate_over_steps(tmp_path, drawn):
 
 
 def test_interventions_are_drawn_by_share_and_length(tmp_path, drawn):
-    given = [dataclasses.replace(e, interventions=2 if e.human_steps else 0) for e in episodes(80)]
+    given = [
+        dataclasses.replace(e, interventions=2, intervention_steps=(1, e.human_steps - 1)) if e.human_steps > 1 else e
+        for e in episodes(80)
+    ]
     plots.interventions(given, tmp_path / "a.png")
     check_png(tmp_path / "a.png")
     shares, lengths = drawn[0].axes
     average = line(shares, "last 20 episodes: 0.0% at the end").get_ydata()
     assert average[0] == 20 / 50 and average[19] == pytest.approx(sum(range(1, 21)) / 1000)
     assert average[-1] == 0.0
-    assert len(line(lengths, "mean of an episode").get_ydata()) == 20, "only episodes that had any"
-    assert line(lengths, "mean").get_ydata()[0] == pytest.approx(20 / 50 * 9.0 / 2)
-    assert lengths.get_title() == "Interventions: 40"
+    drawn_lengths = line(lengths, "one intervention").get_ydata()
+    assert len(drawn_lengths) == 38, "each intervention of the episodes that had any"
+    assert drawn_lengths[:2] == pytest.approx([1 / 50 * 9.0, 19 / 50 * 9.0])
+    assert lengths.get_title() == "Interventions: 38"
     for few in ([], episodes(1), [dataclasses.replace(e, human_steps=0) for e in episodes(3)]):
         plots.interventions(few, tmp_path / "b.png")
 

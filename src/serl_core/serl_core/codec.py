@@ -345,9 +345,9 @@ def to_episode(summary: types.EpisodeSummary) -> wire.EpisodeSummary:
 def from_episode(message: Any) -> types.EpisodeSummary:
     """Read a finished episode; SchemaError if its ground truth is not one of the three.
 
-    Bags from before there was a ground truth have none.
+    Bags from before there was a ground truth, or the length of each intervention, have none.
     """
-    own = ("stamp", "ground_truth")
+    own = ("stamp", "ground_truth", "intervention_steps", "human_at_end")
     names = [name for name in types.EpisodeSummary.__dataclass_fields__ if name not in own]
     truth = getattr(message, "ground_truth", 0)
     if not 0 <= truth < len(_GROUND_TRUTHS):
@@ -355,6 +355,8 @@ def from_episode(message: Any) -> types.EpisodeSummary:
     return types.EpisodeSummary(
         stamp=from_time(message.header.stamp),
         ground_truth=_GROUND_TRUTHS[truth],
+        intervention_steps=tuple(map(int, getattr(message, "intervention_steps", ()))),
+        human_at_end=bool(getattr(message, "human_at_end", False)),
         **{name: getattr(message, name) for name in names},
     )
 

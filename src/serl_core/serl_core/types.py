@@ -103,6 +103,8 @@ class EpisodeSummary:
     Attributes:
         success: What the reward said, which ended the episode.
         ground_truth: Whether the task was truly achieved at the end; None where nobody but the reward says.
+        intervention_steps: Steps of each intervention, in order.
+        human_at_end: Whether the last step was a person's.
     """
 
     task: str
@@ -120,6 +122,8 @@ class EpisodeSummary:
     policy_version: int
     end_reason: str
     ground_truth: bool | None = None
+    intervention_steps: tuple[int, ...] = ()
+    human_at_end: bool = False
 
     @property
     def achieved(self) -> bool:

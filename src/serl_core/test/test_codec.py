@@ -129,19 +129,21 @@ def test_episode_summary(truth: bool | None) -> None:
     summary = EpisodeSummary(
         task="t", env_id="e", episode_id=3, stamp=9.5, steps=20, undiscounted_return=1.5, success=True,
         duration=2.0, human_steps=4, hold_steps=1, interventions=2, peak_force=13.25, policy_version=600,
-        end_reason="success", ground_truth=truth,
+        end_reason="success", ground_truth=truth, intervention_steps=(1, 3), human_at_end=True,
     )  # fmt: skip
     assert_same(summary, codec.from_episode(over_the_wire(codec.to_episode(summary))))
 
 
-def test_an_episode_from_before_there_was_a_ground_truth_can_be_read() -> None:
+def test_an_episode_from_before_ground_truths_and_lengths_of_interventions_can_be_read() -> None:
     message = codec.to_episode(
         EpisodeSummary("t", "e", 3, 9.5, 20, 1.5, True, 2.0, 4, 1, 2, 13.25, 600, "", True)
     )
     fields = {name: getattr(message, name) for name in message.get_fields_and_field_types()}
-    del fields["ground_truth"]
+    for name in ("ground_truth", "intervention_steps", "human_at_end"):
+        del fields[name]
     episode = codec.from_episode(SimpleNamespace(**fields))
     assert episode.ground_truth is None and episode.achieved and episode.human_steps == 4
+    assert episode.intervention_steps == () and episode.human_at_end is False
 
 
 def test_learner_status_with_figures_not_known_yet() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 import numpy as np
 
@@ -154,7 +155,8 @@ class StepLoop:
         """Return the figures of the episode whose last transition was just made."""
         assert self._first is not None and self._transitions
         t = self._transitions
-        human = [x.source is Source.HUMAN for x in t]
+        segments = [(human, sum(1 for _ in run)) for human, run in groupby(x.source is Source.HUMAN for x in t)]
+        interventions = tuple(length for human, length in segments if human)
         return EpisodeSummary(
             task=self.spec.task,
             env_id=self.env_id,
@@ -164,15 +166,15 @@ class StepLoop:
             undiscounted_return=float(sum(x.reward for x in t)),
             success=t[-1].success,
             duration=t[-1].next_observation.stamp - self._first.stamp,
-            human_steps=sum(human),
+            human_steps=sum(interventions),
             hold_steps=sum(x.source is Source.HOLD for x in t),
-            interventions=sum(
-                now and not before for before, now in zip([False, *human], human, strict=False)
-            ),
+            interventions=len(interventions),
             peak_force=self._peak_force,
             policy_version=max((x.policy_version for x in t), default=0),
             end_reason=self._end_reason,
             ground_truth=None if self.last_result is None else self.last_result.ground_truth,
+            intervention_steps=interventions,
+            human_at_end=t[-1].source is Source.HUMAN,
         )
 
 

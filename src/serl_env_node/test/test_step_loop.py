@@ -194,6 +194,7 @@ def test_the_summary_counts_segments_steps_and_forces() -> None:
         loop.step(loop.decide(policy, word(loop, [0.0, 0.0]) if who == "H" else None))
     summary = loop.summary()
     assert (summary.steps, summary.human_steps, summary.hold_steps, summary.interventions) == (8, 5, 1, 3)
+    assert summary.intervention_steps == (2, 1, 2) and summary.human_at_end
     assert (summary.peak_force, summary.policy_version) == (9.0, 32)
     assert (summary.episode_id, summary.env_id, summary.task) == (0, "env-1", "fake_reach")
     assert summary.duration == pytest.approx(0.8)

@@ -127,7 +127,9 @@ class LearnerNode(ShellNode):
         self._recording.keep(contract.EPISODE.name, time.time_ns(), cdr)
         episode = codec.from_episode(deserialize_message(cdr, contract.EPISODE.type))
         figures = {"success": float(episode.success), "steps": episode.steps, "duration_s": episode.duration,
-                   "peak_force_n": episode.peak_force, "human_steps": episode.human_steps}  # fmt: skip
+                   "peak_force_n": episode.peak_force, "human_steps": episode.human_steps,
+                   "interventions": episode.interventions,
+                   "longest_intervention_steps": max(episode.intervention_steps, default=0)}  # fmt: skip
         self._loop.write_metrics({f"episode/{name}": float(value) for name, value in figures.items()})
 
     def _on_controller_state(self, cdr: bytes) -> None:

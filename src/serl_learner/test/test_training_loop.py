@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+import os
 import shutil
 import sys
 import threading
@@ -92,6 +93,32 @@ def test_a_save_that_was_killed_leaves_the_one_before(trained_run, tmp_path):
     loop.close()
     assert checkpoint.find_checkpoint(run).name == "12"
     assert not partial.exists()
+
+
+def test_training_goes_on_while_a_checkpoint_is_written(tmp_path, monkeypatch):
+    loop = loop_with(tmp_path, recording(4, 10))
+    loop.step(0.0)
+    disk, rename = threading.Event(), os.rename
+
+    def slow_rename(*given, **named):
+        assert disk.wait(30.0), "the save was waited for"
+        rename(*given, **named)
+
+    monkeypatch.setattr(os, "rename", slow_rename)
+    then = jax.tree.map(np.array, loop._state)
+    loop.save(1.0)
+    for i in range(3):
+        loop.step(float(i))
+    now = jax.tree.map(np.array, loop._state)
+    assert not (tmp_path / "checkpoints" / "2").exists(), "nothing is finished yet"
+    disk.set()
+    loop.close()
+    other = loop_with(None, recording(4, 10), seed=5)
+    other.restore(tmp_path)
+    assert other.critic_updates == 2
+    for saved, before in zip(jax.tree.leaves(other._state), jax.tree.leaves(then), strict=True):
+        assert np.array_equal(saved, before)
+    assert not np.array_equal(now.actor["mean/kernel"], then.actor["mean/kernel"])
 
 
 def test_checkpoints_are_kept_by_count(tmp_path):
@@ -290,11 +317,17 @@ def test_status_tells_what_was_done():
     assert loop.policy_weights(0.0).version == 4
 
 
-def test_prefetching_does_not_hide_a_step():
+def test_the_next_batches_are_drawn_while_an_update_runs(monkeypatch):
     loop = loop_with(transitions=recording(3, 10))
-    first = loop.policy_weights(0.0).checksum
-    loop.step(0.0)
-    assert loop.policy_weights(0.0).checksum != first
+    order = []
+    update, get, sample = rlpd.update, jax.device_get, loop._sampler.sample
+    monkeypatch.setattr(rlpd, "update", lambda *given: order.append("update") or update(*given))
+    monkeypatch.setattr(jax, "device_get", lambda given: order.append("wait") or get(given))
+    monkeypatch.setattr(loop._sampler, "sample", lambda *given: order.append("draw") or sample(*given))
+    for i in range(3):
+        loop.step(float(i))
+    # From the second call on, an update finds its batches drawn, and the next are drawn before anything is waited for.
+    assert order == ["draw", "update", "draw", "update", "draw", "wait", "update", "draw", "wait"]
 
 
 def test_the_host_stays_one_update_ahead_of_the_device(monkeypatch):
