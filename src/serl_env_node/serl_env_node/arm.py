@@ -45,6 +45,9 @@ class Arm(Protocol):
     cameras: tuple[str, ...]
     """Names of the cameras, in order."""
 
+    has_gripper: bool
+    """Whether there is a gripper that opens and closes."""
+
     def restart(self, seed: int) -> ArmState:
         """Bring the arm to its home configuration, controller holding there."""
 
@@ -56,6 +59,9 @@ class Arm(Protocol):
 
     def move(self, X_BT: Pose, seconds: float) -> ArmState:
         """Follow a minimum-jerk motion of the target, from where it is to X_BT."""
+
+    def grip(self, action: float) -> None:
+        """Open (1) or close (-1) the gripper without waiting for it; debounced."""
 
     def images(self) -> dict[str, np.ndarray]:
         """Return the cameras' images, uint8 (H, W, 3)."""
@@ -76,9 +82,6 @@ class LiveArm(Arm, Protocol):
     When that instant has passed already, a whole period follows and a late step is counted. `restart` raises a
     SerlError where the arm cannot be brought back, and clears the fault where it can.
     """
-
-    def grip(self, action: float) -> None:
-        """Open (1) or close (-1) the gripper without waiting for it; debounced."""
 
     def figures(self) -> dict[str, Any]:
         """Return rates, ages and counts by name; may be called from another thread."""

@@ -66,8 +66,10 @@ class ArmEnvironment:
             )
         self.config = config
         self.live = isinstance(arm, LiveArm)
-        if config.gripper and not self.live:
-            raise ConfigError(f"gripper: {type(arm).__name__} has none that opens and closes")
+        if config.gripper and not arm.has_gripper:
+            raise ConfigError(
+                "gripper: the arm has none that opens and closes; set gripper_action, or the scene of one that does"
+            )
         self._arm = arm
         self._reward = reward
         self._ground_truth = ground_truth
@@ -121,7 +123,9 @@ class ArmEnvironment:
 
     def _go_to_start(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         c, X_BG = self.config, self._arm.goal
-        if self._X_BT is None or self._arm.state().fault:
+        # What was gripped lies elsewhere now: a simulation puts it back, at a real arm somebody must.
+        displaced_part = c.gripper and not self.live
+        if self._X_BT is None or self._arm.state().fault or displaced_part:
             self._arm.restart(int(self._rng.integers(2**31)))
         here = self._arm.state().X_BE
         up = np.array(
@@ -146,7 +150,7 @@ class ArmEnvironment:
                 displaced(self._X_BT, action[:6] * self._scale), self._arm.state().X_BE
             )
             if self.config.gripper:
-                self._arm.grip(float(action[6]))  # type: ignore[attr-defined]
+                self._arm.grip(float(action[6]))
         state = self._arm.track(self._X_BT, self.spec.step_seconds)
         observed, images = self._observe(state)
         verdict = self._reward(observed, images)

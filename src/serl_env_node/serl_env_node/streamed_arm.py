@@ -157,6 +157,7 @@ class StreamedArm:
         self._config = config
         self._link = link
         self._toggle = GripperToggle()
+        self.has_gripper = bool(config.gripper_action)
         self._width = config.gripper_width
         self._gains = ""
         self._due: float | None = None
@@ -239,8 +240,6 @@ class StreamedArm:
     def grip(self, action: float) -> None:
         """Open (1) or close (-1) the gripper; debounced, and not waited for."""
         c = self._config
-        if not c.gripper_action:
-            raise ConfigError("the task's actions have a gripper, but no gripper's action is named")
         close = self._toggle.decide(action, self.stream.latest().stamp)
         if close is not None:
             self._link.command_gripper(c.gripper_closed if close else c.gripper_open, c.gripper_effort)

@@ -41,6 +41,7 @@ class FakeArm:
     """
 
     cameras = ("wrist_left", "wrist_right")
+    has_gripper = True
 
     def __init__(self, X_BB0: Pose = HERE) -> None:
         self.goal = X_BB0 * Pose(np.array([0.5, 0.0, 0.1]), DOWN)
@@ -52,6 +53,7 @@ class FakeArm:
         self.moves: list[Pose] = []
         self.tracked: list[Pose] = []
         self.closed = False
+        self.gripped: list[float] = []
         self._R = X_BB0.rotation
         self._home = X_BB0 * Pose(np.array([0.4, 0.1, 0.3]), DOWN)
         self.X_BE = self._home
@@ -81,6 +83,9 @@ class FakeArm:
     def move(self, X_BT: Pose, seconds: float) -> ArmState:
         self.moves.append(X_BT)
         return self.track(X_BT, seconds)
+
+    def grip(self, action: float) -> None:
+        self.gripped.append(action)
 
     def images(self) -> dict[str, np.ndarray]:
         return {name: np.full((128, 128, 3), 7, np.uint8) for name in self.cameras}

@@ -312,9 +312,8 @@ class TestGripper:
 
     def test_actions_for_a_gripper_that_is_not_there(self) -> None:
         _, arm = made()
-        arm.restart(0)
-        with pytest.raises(ConfigError, match="no gripper's action is named"):
-            arm.grip(1.0)
+        with pytest.raises(ConfigError, match="set gripper_action"):
+            environment(arm, gripper=True)
 
 
 @pytest.mark.parametrize(

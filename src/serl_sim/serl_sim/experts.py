@@ -77,3 +77,34 @@ class CableRoutingExpert(InsertionExpert):
     """Lines the cable up over the clip and presses it down, deeper with the gripper than the cable will be."""
 
     LEAN_M = 0.010
+
+
+class LiftExpert(InsertionExpert):
+    """Comes down over a block with the gripper open, closes it, waits until it holds, and lifts."""
+
+    LEAN_M = 0.0
+    GRASP_M = 0.004
+    """How near to the taught grasp is near enough to close."""
+    LIFT_M = 0.07
+
+    def reset(self) -> None:
+        """Start an episode with habits of its own."""
+        super().reset()
+        self._patience = int(self._rng.integers(5, 9))
+        self._closing = 0
+
+    def act(self, observation: dict[str, NDArray]) -> NDArray[np.float32]:
+        """Return a normalised twist in the tcp frame and what the gripper is told (7,): -1 close, 0 nothing.
+
+        Args:
+            observation: As `InsertionExpert` reads it.
+        """
+        goal = np.asarray(observation["goal_pose"], float)
+        if self._closing or np.abs(goal[:3]).max() < self.GRASP_M:
+            self._closing += 1
+        if 0 < self._closing <= self._patience:
+            return np.array([0, 0, 0, 0, 0, 0, -1 if self._closing == 1 else 0], np.float32)
+        if self._closing:
+            goal = goal - [0.0, 0.0, self.LIFT_M, 0.0, 0.0, 0.0]
+            self._descending = False
+        return np.append(super().act({**observation, "goal_pose": goal}), np.float32(0.0))

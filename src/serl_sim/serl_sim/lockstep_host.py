@@ -58,6 +58,10 @@ class LockstepHost:
             np.asarray(position, np.float64), np.asarray(quaternion_xyzw, np.float64), float(duration)
         )
 
+    def close_gripper(self, close: bool) -> None:
+        """Send the gripper off to close or to open; it moves in the cycles that follow. `reset` opens it."""
+        self._host.close_gripper(close)
+
     def solve_ik(
         self, position: ArrayLike, quaternion_xyzw: ArrayLike, q_init: ArrayLike
     ) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ from serl_core.parameters import parameter
 from serl_core.plugins import load
 from serl_env_node.arm import ArmState
 from serl_env_node.frames import Pose
+from serl_env_node.gripper_toggle import GripperToggle
 from serl_sim.lockstep_host import CYCLE_SECONDS, LockstepHost
 from serl_sim.scenes import Scene, SceneConfig
 
@@ -51,6 +52,8 @@ class SimulatedArm:
         self.host = LockstepHost(self.scene, gains)
         self.goal = Pose.from_arrays(self.scene.goal_position, self.scene.goal_quaternion_xyzw)
         self.cameras = tuple(self.scene.cameras)
+        self.has_gripper = self.scene.has_gripper
+        self._toggle = GripperToggle()
         self._scratch = mujoco.MjData(self.scene.model)
         self._image_size, self._crops = config.image_size, config.crops
         self._renderer: Any = None
@@ -63,8 +66,9 @@ class SimulatedArm:
         return cls(config)
 
     def restart(self, seed: int) -> ArmState:
-        """Put the arm at its home configuration, at rest; the clock goes on."""
+        """Put the arm at its home configuration, at rest, and the part where it was; the clock goes on."""
         self._elapsed += self.host.time
+        self._toggle = GripperToggle()
         self.host.reset(self.scene.q_home)
         return self.state()
 
@@ -95,6 +99,12 @@ class SimulatedArm:
         """Minimum-jerk motion of the target to X_BT, under the law."""
         self.host.move_to(X_BT.position, X_BT.quaternion_xyzw, seconds)
         return self.state()
+
+    def grip(self, action: float) -> None:
+        """Open (1) or close (-1) the gripper, which moves while the arm does; debounced."""
+        close = self._toggle.decide(action, self._elapsed + self.host.time)
+        if close is not None:
+            self.host.close_gripper(close)
 
     def images(self) -> dict[str, np.ndarray]:
         """Render the wrist cameras; SerlError where no off-screen GL is to be had."""

@@ -84,6 +84,22 @@ void ArmPhysics::reset(const Vector7 & q) noexcept
   read_state();
 }
 
+void ArmPhysics::close_gripper(double share) noexcept
+{
+  for (int i = kJoints; i < model_->nu; ++i) {
+    data_->ctrl[i] = share * model_->actuator_ctrlrange[2 * i + 1];
+  }
+}
+
+double ArmPhysics::finger_travel() const noexcept
+{
+  double sum = 0.0;
+  for (int i = kJoints; i < model_->nu; ++i) {
+    sum += data_->actuator_length[i];
+  }
+  return sum;
+}
+
 void ArmPhysics::step(const Vector7 & torque) noexcept
 {
   std::copy_n(torque.data(), kJoints, data_->ctrl);

@@ -64,7 +64,7 @@ public:
     const serl_controllers::ImpedanceGains & gains)
   : physics_(load_model_bytes(model_bytes), tcp_site, tool_geoms)
   {
-    snapshot_.gripper_width = gripper_width;
+    gripper_width_ = gripper_width;
     set_gains(gains);
   }
 
@@ -132,6 +132,8 @@ public:
     finish_block();
     return snapshot_;
   }
+
+  void close_gripper(bool close) { physics_.close_gripper(close ? 1.0 : 0.0); }
 
   const Snapshot & snapshot() const { return snapshot_; }
   double time() const { return physics_.time(); }
@@ -232,12 +234,14 @@ private:
     snapshot_.wrench = physics_.wrench();
     snapshot_.peak_force = physics_.peak_force();
     snapshot_.flags = law_.output().flags;
+    snapshot_.gripper_width = gripper_width_ - physics_.finger_travel();
   }
 
   ArmPhysics physics_;
   serl_controllers::CartesianImpedanceLaw law_;
   serl_controllers::Command command_;
   Snapshot snapshot_;
+  double gripper_width_ = 0.0;  // of the open gripper, or of one that holds a part for good
   std::vector<Row> trace_;
 };
 
@@ -272,6 +276,7 @@ PYBIND11_MODULE(_host, m)
       "step", &LockstepHost::step, py::arg("position"), py::arg("quaternion_xyzw"), py::arg("cycles") = 100,
       py::arg("feed_forward") = Vector6(Vector6::Zero()), NoGil())
     .def("move_to", &LockstepHost::move_to, NoGil())
+    .def("close_gripper", &LockstepHost::close_gripper)
     .def("snapshot", &LockstepHost::snapshot)
     .def("trace", &LockstepHost::trace)
     .def_property_readonly("time", &LockstepHost::time)

@@ -6,5 +6,5 @@ from serl_sim.scenes.workcell import SceneConfig
 
 __all__ = ["SCENES", "Scene", "SceneConfig"]
 
-SCENES = ("pcb_insertion", "ram_insertion", "peg_insertion", "cable_routing")
+SCENES = ("pcb_insertion", "ram_insertion", "peg_insertion", "cable_routing", "block_lift")
 """Modules of this package with `specify(config) -> mujoco.MjSpec` and `build(config) -> Scene`."""

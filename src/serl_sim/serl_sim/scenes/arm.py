@@ -157,6 +157,53 @@ def add_arm(spec: mujoco.MjSpec) -> mujoco.MjsBody:
     return hand
 
 
+def add_fingers(
+    spec: mujoco.MjSpec, hand: mujoco.MjsBody, width: float, tip_z: float, force: float, **contact: object
+) -> None:
+    """Add two fingers that close along the hand's y from `width` [m] to nothing, and end at `tip_z` [m].
+
+    They have position servos, open at 0, whose actuators come after the arm's.
+
+    Args:
+        spec: The scene.
+        hand: The hand's body.
+        width: Between the open fingers [m].
+        tip_z: Where they end, in the hand's frame [m].
+        force: Largest force of each [N].
+        contact: Attributes of their geoms.
+    """
+    for side, name in ((1, "left"), (-1, "right")):
+        finger = hand.add_body(name=f"{name}_finger", pos=[0, side * width / 2, 0], gravcomp=1)
+        finger.add_joint(
+            name=f"{name}_finger",
+            type=mujoco.mjtJoint.mjJNT_SLIDE,
+            axis=[0, -side, 0],
+            range=[0.0, width / 2],
+            limited=mujoco.mjtLimited.mjLIMITED_TRUE,
+            armature=0.1,
+            damping=10.0,
+        )
+        finger.add_geom(
+            name=f"{name}_finger",
+            type=mujoco.mjtGeom.mjGEOM_BOX,
+            size=[0.008, 0.005, (tip_z - 0.066) / 2],
+            pos=[0, side * 0.005, (tip_z + 0.066) / 2],
+            mass=0.015,
+            rgba=_GREY,
+            **contact,
+        )
+        servo = spec.add_actuator(
+            name=f"{name}_finger",
+            target=f"{name}_finger",
+            trntype=mujoco.mjtTrn.mjTRN_JOINT,
+            ctrlrange=[0.0, width / 2],
+            ctrllimited=mujoco.mjtLimited.mjLIMITED_TRUE,
+            forcerange=[-force, force],
+            forcelimited=mujoco.mjtLimited.mjLIMITED_TRUE,
+        )
+        servo.set_to_position(kp=2000.0, kv=60.0)
+
+
 def add_closed_fingers(hand: mujoco.MjsBody, width: float, tip_z: float) -> None:
     """Add two fingers that hold something `width` [m] thick along the hand's y and end at `tip_z` [m]."""
     for side, name in ((1, "left"), (-1, "right")):

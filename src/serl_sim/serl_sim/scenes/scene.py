@@ -10,6 +10,8 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from serl_sim.kinematics import ARM_JOINTS
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -17,11 +19,12 @@ class Scene:
 
     Attributes:
         model: the MuJoCo model; its first seven joints are the arm, its first seven actuators their torques
-            [Nm].
+            [Nm]. Those that follow close the fingers of a gripper that moves, open at 0.
         q_home: joint positions to start from, shape (7,) [rad]; the tool points down above the goal.
         goal_position: p_BG, the tcp position when the task is done, shape (3,) [m].
         goal_quaternion_xyzw: R_BG as a unit quaternion, shape (4,).
-        gripper_width: distance of the two fingers [m]; the gripper is closed on its tool.
+        gripper_width: distance of the two fingers [m]: of a gripper that moves, when it is open, of another one,
+            which is closed on its tool, for good.
         tcp_site: name of the site E whose pose is the tcp pose (z points out of the tool).
         tool_geoms: names of the geoms whose contacts make the measured wrench.
         cameras: names of the wrist cameras.
@@ -38,6 +41,11 @@ class Scene:
     tool_geoms: tuple[str, ...]
     cameras: tuple[str, ...]
     part_offset: Callable[[mujoco.MjModel, mujoco.MjData], NDArray[np.float64]]
+
+    @property
+    def has_gripper(self) -> bool:
+        """Whether there is a gripper that opens and closes."""
+        return self.model.nu > ARM_JOINTS
 
     def model_bytes(self) -> bytes:
         """The model in MuJoCo's binary form (MJB), to be loaded by the same MuJoCo version elsewhere."""
