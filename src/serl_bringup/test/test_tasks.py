@@ -82,7 +82,7 @@ def test_shipped_tasks_load_and_are_complete():
     assert (pendulum.env_id, pendulum.max_steps, pendulum.arm) == ("Pendulum-v1", 200, "")
 
 
-@pytest.mark.parametrize("name", ["ram_insertion", "peg_insertion", "cable_routing"])
+@pytest.mark.parametrize("name", ["ram_insertion", "peg_insertion", "cable_routing", "block_lift"])
 def test_simulated_tasks_keep_the_truth_and_may_learn_from_images(name):
     """The classifier's settings come with the reward that is named, and the truth's beside them."""
     task = load_task(name, schemas=shipped.SCHEMAS)

@@ -490,6 +490,32 @@ def test_without_ground_truth_the_reward_is_believed() -> None:
     assert not loop.summary().fooled
 
 
+def test_a_gripper_is_the_seventh_element_of_an_action() -> None:
+    arm, environment = made(gripper=True)
+    assert environment.spec.action_size == 7 and "gripper" in environment.spec.action_unit
+    environment.reset(0)
+    before = arm.tracked[-1]
+    environment.step(np.array([0, 0, 0, 0, 0, 0, -1.0], np.float32))
+    environment.step(None)
+    assert arm.gripped == [-1.0], "holding tells it nothing"
+    np.testing.assert_array_equal(arm.tracked[-1].position, before.position)
+
+
+def test_a_simulation_puts_what_was_gripped_back_before_every_episode() -> None:
+    for gripper, restarts in ((True, 3), (False, 1)):
+        arm, environment = made(gripper=gripper)
+        for seed in range(3):
+            environment.reset(seed)
+        assert len(arm.restarts) == restarts
+
+
+def test_a_gripper_that_the_arm_lacks_is_refused() -> None:
+    arm = FakeArm()
+    arm.has_gripper = False
+    with pytest.raises(ConfigError, match="none that opens and closes"):
+        made(arm, gripper=True)
+
+
 def test_where_the_part_is_must_be_known_to_be_observed() -> None:
     with pytest.raises(ConfigError, match="observe_part: FakeArm"):
         made(observe_part=True)
