@@ -54,7 +54,9 @@ def test_learning_curve_is_the_moving_rate_over_steps(tmp_path, drawn):
 
 def test_interventions_are_drawn_by_share_and_length(tmp_path, drawn):
     given = [
-        dataclasses.replace(e, interventions=2, intervention_steps=(1, e.human_steps - 1)) if e.human_steps > 1 else e
+        dataclasses.replace(e, interventions=2, intervention_steps=(1, e.human_steps - 1))
+        if e.human_steps > 1
+        else e
         for e in episodes(80)
     ]
     plots.interventions(given, tmp_path / "a.png")

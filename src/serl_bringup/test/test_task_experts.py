@@ -44,7 +44,9 @@ def run(name: str, episodes: int) -> tuple[list[str], list[float]]:
     return ends, forces
 
 
-@pytest.mark.parametrize("name", ["pcb_insertion", "ram_insertion", "peg_insertion", "cable_routing", "block_lift"])
+@pytest.mark.parametrize(
+    "name", ["pcb_insertion", "ram_insertion", "peg_insertion", "cable_routing", "block_lift"]
+)
 def test_the_expert_does_the_task(name):
     ends, forces = run(name, EPISODES)
     assert ends.count("success") >= EPISODES - 1, f"so the episodes ended: {ends}"

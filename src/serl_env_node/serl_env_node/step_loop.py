@@ -155,7 +155,9 @@ class StepLoop:
         """Return the figures of the episode whose last transition was just made."""
         assert self._first is not None and self._transitions
         t = self._transitions
-        segments = [(human, sum(1 for _ in run)) for human, run in groupby(x.source is Source.HUMAN for x in t)]
+        segments = [
+            (human, sum(1 for _ in run)) for human, run in groupby(x.source is Source.HUMAN for x in t)
+        ]
         interventions = tuple(length for human, length in segments if human)
         return EpisodeSummary(
             task=self.spec.task,

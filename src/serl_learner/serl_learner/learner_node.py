@@ -201,7 +201,7 @@ class LearnerNode(ShellNode):
         self.get_logger().info(loop.replay_size())
         if self._config.demos:
             fill_demos(loop, Path(self._config.demos), self.get_logger().warning)
-        known = resume_run(loop, out)
+        known = resume_run(loop, out, self.get_logger().warning)
         loop.pretrain()
         loop.warm_up()
         self._loop = loop

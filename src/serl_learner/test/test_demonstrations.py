@@ -14,7 +14,7 @@ from serl_core.errors import ConfigError
 from serl_learner.agents.config import BCConfig, RLPDConfig
 from serl_learner.demonstrations import read_demonstrations
 from serl_learner.offline import train_offline
-from serl_learner.resume import fill_demos
+from serl_learner.resume import fill_demos, resume_run
 from serl_learner.training_loop import LoopConfig, TrainingLoop
 
 DEMOS, STEPS = 5, 12
@@ -74,3 +74,16 @@ def test_where_all_is_lost_it_is_told_before_the_refusal(tmp_path: Path) -> None
     with pytest.raises(ConfigError, match="holds no successful demonstration"):
         read_demonstrations(bag, SPEC, told.append)
     assert len(told) == 1 and f"{STEPS - 1} transition(s) lost with them, 0 demonstration(s) left" in told[0]
+
+
+def test_a_run_that_goes_on_tells_what_its_own_bag_has_lost(tmp_path: Path) -> None:
+    damaged_bag(tmp_path / "damaged" / "bag", 5, 1)
+    bag = record(tmp_path / "killed" / "bag", [demonstration(0, True, SHOWN)])
+    (file,) = bag.glob("*.mcap")
+    file.write_bytes(file.read_bytes()[:-30])  # its writer did not finish it
+    told: list[str] = []
+    for run in ("damaged", "killed"):
+        loop = TrainingLoop(SPEC, LoopConfig(replay_capacity=100, demo_capacity=100), AGENT, None, 0)
+        assert resume_run(loop, tmp_path / run, told.append)
+    (line,) = told
+    assert line == f"{tmp_path / 'damaged' / 'bag'}: 1 message(s) skipped (1 x damaged record)"
