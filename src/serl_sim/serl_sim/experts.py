@@ -85,23 +85,33 @@ class LiftExpert(InsertionExpert):
     LEAN_M = 0.0
     GRASP_M = 0.004
     """How near to the taught grasp is near enough to close."""
+    HELD_M = (0.01, 0.04)
+    """Width of a gripper that holds something; below it is closed on nothing."""
     LIFT_M = 0.07
 
     def reset(self) -> None:
-        """Start an episode with habits of its own."""
+        """Start an episode, or a correction, with habits of its own."""
         super().reset()
         self._patience = int(self._rng.integers(5, 9))
         self._closing = 0
 
     def act(self, observation: dict[str, NDArray]) -> NDArray[np.float32]:
-        """Return a normalised twist in the tcp frame and what the gripper is told (7,): -1 close, 0 nothing.
+        """Return a normalised twist in the tcp frame and what the gripper is told (7,): -1 close, 1 open, 0 nothing.
 
         Args:
-            observation: As `InsertionExpert` reads it.
+            observation: As `InsertionExpert` reads it, and `gripper` (1,), the width between the fingers [m].
         """
         goal = np.asarray(observation["goal_pose"], float)
-        if self._closing or np.abs(goal[:3]).max() < self.GRASP_M:
+        width = float(observation["gripper"][0])
+        if width < self.HELD_M[0]:
+            self._closing = 0
+            return np.array([0, 0, 0, 0, 0, 0, 1], np.float32)
+        if self._closing:
             self._closing += 1
+        elif width < self.HELD_M[1]:
+            self._closing = self._patience + 1  # somebody else has closed it
+        elif np.abs(goal[:3]).max() < self.GRASP_M:
+            self._closing = 1
         if 0 < self._closing <= self._patience:
             return np.array([0, 0, 0, 0, 0, 0, -1 if self._closing == 1 else 0], np.float32)
         if self._closing:

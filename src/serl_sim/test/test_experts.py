@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from serl_sim.experts import InsertionExpert
+from serl_sim.experts import InsertionExpert, LiftExpert
 
 SCALE = np.array([0.01] * 3 + [0.05] * 3)
 LEASH_M = 0.02
@@ -99,3 +99,28 @@ def test_same_seed_same_expert():
     np.testing.assert_array_equal(actions[0], actions[1])
     assert not np.array_equal(actions[0], actions[2])
     assert (np.concatenate(actions) == 0).all(axis=1).any()  # it pauses
+
+
+def lifting(width, goal=(0.0, 0.0, 0.0)):
+    """What a lifting expert sees; the tcp is at the taught grasp."""
+    return {
+        "goal_pose": np.array([*goal, 0.0, 0.0, 0.0]), "target_offset": np.zeros(6), "gripper": np.array([width])
+    }  # fmt: skip
+
+
+def test_lifting_closes_once_waits_and_goes_up():
+    expert = LiftExpert(seed=2)
+    told = [expert.act(lifting(0.08)) for _ in range(4)]
+    assert [action[6] for action in told] == [-1, 0, 0, 0] and not np.any([action[:6] for action in told])
+    moves = np.array([expert.act(lifting(0.024)) for _ in range(30)])
+    assert moves[10:, 2].mean() < -0.1, "z of the tcp points down"
+    assert not moves[:, 6].any()
+
+
+def test_lifting_goes_on_from_what_another_has_done():
+    expert = LiftExpert(seed=2)
+    assert np.mean([expert.act(lifting(0.024))[2] for _ in range(10)]) < -0.1, "what is held is lifted"
+    expert.reset()
+    assert expert.act(lifting(0.001))[6] == 1, "a gripper that closed on nothing is opened"
+    assert expert.act(lifting(0.08, (0.0, 0.0, 0.02)))[6] == 0, "and is closed at the block only"
+    assert expert.act(lifting(0.08))[6] == -1

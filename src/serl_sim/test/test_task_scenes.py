@@ -85,6 +85,8 @@ def test_a_cable_pressed_on_a_jaw_bends_and_springs_back():
 
 
 class TestGripper:
+    RAISED = np.array([0.0, 0.0, 0.05])
+
     @pytest.fixture
     def at_block(self):
         scene = import_module("serl_sim.scenes.block_lift").build()
@@ -93,7 +95,7 @@ class TestGripper:
         return scene, host
 
     def lift(self, scene, host):
-        host.move_to(scene.goal_position + [0.0, 0.0, 0.05], scene.goal_quaternion_xyzw, 1.0)
+        host.move_to(scene.goal_position + self.RAISED, scene.goal_quaternion_xyzw, 1.0)
         data = mujoco.MjData(scene.model)
         data.qpos[:] = host.qpos
         mujoco.mj_kinematics(scene.model, data)
@@ -111,7 +113,7 @@ class TestGripper:
         assert held.gripper_width == pytest.approx(0.024, abs=5e-4)
         np.testing.assert_allclose(self.lift(scene, host), 0.0, atol=3e-3)
         host.close_gripper(False)
-        host.step(scene.goal_position + [0.0, 0.0, 0.05], scene.goal_quaternion_xyzw, 800)
+        host.step(scene.goal_position + self.RAISED, scene.goal_quaternion_xyzw, 800)
         assert self.lift(scene, host)[2] == pytest.approx(-0.05, abs=2e-3)
 
     def test_its_force_is_bounded_wherever_the_fingers_are_sent(self, at_block):

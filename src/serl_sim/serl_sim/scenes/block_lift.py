@@ -61,7 +61,8 @@ def build(config: SceneConfig | None = None) -> Scene:
     """
     config = config or SceneConfig()
     R_BS = Rotation.from_euler("z", config.socket_yaw)
-    lifted = np.array(config.socket_position) + [0.0, 0.0, BLOCK_M[2] / 2 + LIFT_M]
+    x, y, z = config.socket_position
+    lifted = np.array([x, y, z + BLOCK_M[2] / 2 + LIFT_M])
 
     def part_offset(_: mujoco.MjModel, data: mujoco.MjData) -> NDArray[np.float64]:
         return R_BS.inv().apply(data.body("block").xpos - lifted)
