@@ -51,7 +51,7 @@ class LifecycleManagerConfig:
     heartbeat_timeout_s: float = parameter(
         10.0, "silence on /diagnostics after which a node counts as lost [s]", 1.5, 600.0
     )
-    bring_up_timeout_s: float = parameter(180.0, "longest start of each node [s]", 1.0, 3600.0)
+    bring_up_timeout_s: float = parameter(600.0, "longest start of each node [s]", 1.0, 3600.0)
     take_down_timeout_s: float = parameter(3.0, "longest wait for all nodes together to stop [s]", 0.1, 600.0)
     max_episodes: int = parameter(
         0, "take the nodes down once so many episodes have ended and are on disk; 0: never", 0, 1_000_000

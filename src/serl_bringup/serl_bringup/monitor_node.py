@@ -66,13 +66,14 @@ class Monitor(Tally):
         self._node.destroy_node()
         rclpy.shutdown()
 
-    def bring_up(self, nodes: Sequence[NodeSpec], check: Callable[[], None], timeout: float = 180.0) -> None:
+    def bring_up(self, nodes: Sequence[NodeSpec], check: Callable[[], None], timeout: float = 600.0) -> None:
         """Configure and activate nodes, one after the other.
 
         Args:
             nodes: Start order.
             check: Called while waiting; raises when a process has died.
-            timeout: For each node [s]; SerlError beyond it.
+            timeout: For each node [s]; SerlError beyond it. On a crowded machine a reward that learns before its first
+                episode needs minutes.
         """
         Lifecycle(self._node).bring_up([node.path for node in nodes], check, timeout)
 
