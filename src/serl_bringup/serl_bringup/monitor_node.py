@@ -13,6 +13,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from serl_bringup.config import LifecycleManagerConfig
 from serl_bringup.graph import INTERVENTION, NodeSpec
 from serl_bringup.lifecycle_node import Lifecycle
 from serl_bringup.page.recording import RecordingDesk
@@ -66,7 +67,12 @@ class Monitor(Tally):
         self._node.destroy_node()
         rclpy.shutdown()
 
-    def bring_up(self, nodes: Sequence[NodeSpec], check: Callable[[], None], timeout: float = 600.0) -> None:
+    def bring_up(
+        self,
+        nodes: Sequence[NodeSpec],
+        check: Callable[[], None],
+        timeout: float = LifecycleManagerConfig.bring_up_timeout_s,
+    ) -> None:
         """Configure and activate nodes, one after the other.
 
         Args:

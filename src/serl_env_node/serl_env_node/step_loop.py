@@ -155,10 +155,8 @@ class StepLoop:
         """Return the figures of the episode whose last transition was just made."""
         assert self._first is not None and self._transitions
         t = self._transitions
-        segments = [
-            (human, sum(1 for _ in run)) for human, run in groupby(x.source is Source.HUMAN for x in t)
-        ]
-        interventions = tuple(length for human, length in segments if human)
+        segments = groupby(x.source is Source.HUMAN for x in t)
+        interventions = tuple(sum(1 for _ in segment) for human, segment in segments if human)
         return EpisodeSummary(
             task=self.spec.task,
             env_id=self.env_id,

@@ -317,6 +317,13 @@ def test_status_tells_what_was_done():
     assert loop.policy_weights(0.0).version == 4
 
 
+def test_prefetching_does_not_hide_a_step():
+    loop = loop_with(transitions=recording(3, 10))
+    first = loop.policy_weights(0.0).checksum
+    loop.step(0.0)
+    assert loop.policy_weights(0.0).checksum != first
+
+
 def test_the_next_batches_are_drawn_while_an_update_runs(monkeypatch):
     loop = loop_with(transitions=recording(3, 10))
     order = []

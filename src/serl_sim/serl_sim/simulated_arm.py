@@ -53,7 +53,6 @@ class SimulatedArm:
         self.goal = Pose.from_arrays(self.scene.goal_position, self.scene.goal_quaternion_xyzw)
         self.cameras = tuple(self.scene.cameras)
         self.has_gripper = self.scene.has_gripper
-        self._toggle = GripperToggle()
         self._scratch = mujoco.MjData(self.scene.model)
         self._image_size, self._crops = config.image_size, config.crops
         self._renderer: Any = None

@@ -84,10 +84,10 @@ void ArmPhysics::reset(const Vector7 & q) noexcept
   read_state();
 }
 
-void ArmPhysics::close_gripper(double share) noexcept
+void ArmPhysics::close_gripper(bool close) noexcept
 {
   for (int i = kJoints; i < model_->nu; ++i) {
-    data_->ctrl[i] = share * model_->actuator_ctrlrange[2 * i + 1];
+    data_->ctrl[i] = close ? model_->actuator_ctrlrange[2 * i + 1] : 0.0;
   }
 }
 

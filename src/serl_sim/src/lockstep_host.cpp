@@ -133,7 +133,7 @@ public:
     return snapshot_;
   }
 
-  void close_gripper(bool close) { physics_.close_gripper(close ? 1.0 : 0.0); }
+  void close_gripper(bool close) { physics_.close_gripper(close); }
 
   const Snapshot & snapshot() const { return snapshot_; }
   double time() const { return physics_.time(); }

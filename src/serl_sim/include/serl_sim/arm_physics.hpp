@@ -24,8 +24,8 @@ ModelPtr load_model_file(const std::string & path);
 /// One torque-controlled arm in MuJoCo: what both the embedded host and the ros2_control hardware step.
 ///
 /// The arm is the model's first seven joints, driven by its first seven actuators; those that follow are fingers,
-/// open at position 0. E is the tcp site, B the world. Only the constructor throws; of the others, all but joint_name() never allocate. One thread at a time may
-/// use an object.
+/// open at position 0. E is the tcp site, B the world. Only the constructor throws; of the others, all but
+/// joint_name() never allocate. One thread at a time may use an object.
 class ArmPhysics
 {
 public:
@@ -37,8 +37,8 @@ public:
   /// At rest at joint positions q [rad], time zero, wrench and peak force zero. q must be finite.
   void reset(const serl_controllers::Vector7 & q) noexcept;
 
-  /// Send the gripper, if the scene has one that moves, from open (0) to closed (1); reset() opens it.
-  void close_gripper(double share) noexcept;
+  /// Send the gripper, if the scene has one that moves, off to close or to open; reset() opens it.
+  void close_gripper(bool close) noexcept;
 
   /// How far all fingers have closed together [m].
   double finger_travel() const noexcept;

@@ -18,6 +18,9 @@ HAND_YAW = -math.pi / 4
 #: The posture from which inverse kinematics starts [rad]: elbow up, tool down.
 READY_POSTURE = (0.0, -math.pi / 4, 0.0, -3 * math.pi / 4, 0.0, math.pi / 2, math.pi / 4)
 FLANGE_OFFSET_M = 0.107
+#: Names of the fingers' bodies, geoms and, where they move, joints and actuators.
+FINGERS = ("left_finger", "right_finger")
+_SIDES = (1, -1)  # of the hand's y, on which they are
 
 _WHITE = (0.92, 0.93, 0.95, 1.0)
 _GREY = (0.35, 0.36, 0.38, 1.0)
@@ -162,7 +165,7 @@ def add_fingers(
 ) -> None:
     """Add two fingers that close along the hand's y from `width` [m] to nothing, and end at `tip_z` [m].
 
-    They have position servos, open at 0, whose actuators come after the arm's.
+    They have position servos, open at 0, whose actuators come after the arm's. All is called as `FINGERS` says.
 
     Args:
         spec: The scene.
@@ -172,10 +175,10 @@ def add_fingers(
         force: Largest force of each [N].
         contact: Attributes of their geoms.
     """
-    for side, name in ((1, "left"), (-1, "right")):
-        finger = hand.add_body(name=f"{name}_finger", pos=[0, side * width / 2, 0], gravcomp=1)
+    for side, name in zip(_SIDES, FINGERS, strict=True):
+        finger = _add_finger(hand, side, name, width, tip_z, **contact)
         finger.add_joint(
-            name=f"{name}_finger",
+            name=name,
             type=mujoco.mjtJoint.mjJNT_SLIDE,
             axis=[0, -side, 0],
             range=[0.0, width / 2],
@@ -183,18 +186,9 @@ def add_fingers(
             armature=0.1,
             damping=10.0,
         )
-        finger.add_geom(
-            name=f"{name}_finger",
-            type=mujoco.mjtGeom.mjGEOM_BOX,
-            size=[0.008, 0.005, (tip_z - 0.066) / 2],
-            pos=[0, side * 0.005, (tip_z + 0.066) / 2],
-            mass=0.015,
-            rgba=_GREY,
-            **contact,
-        )
         servo = spec.add_actuator(
-            name=f"{name}_finger",
-            target=f"{name}_finger",
+            name=name,
+            target=name,
             trntype=mujoco.mjtTrn.mjTRN_JOINT,
             ctrlrange=[0.0, width / 2],
             ctrllimited=mujoco.mjtLimited.mjLIMITED_TRUE,
@@ -206,15 +200,22 @@ def add_fingers(
 
 def add_closed_fingers(hand: mujoco.MjsBody, width: float, tip_z: float) -> None:
     """Add two fingers that hold something `width` [m] thick along the hand's y and end at `tip_z` [m]."""
-    for side, name in ((1, "left"), (-1, "right")):
-        finger = hand.add_body(name=f"{name}_finger", pos=[0, side * width / 2, 0], gravcomp=1)
-        finger.add_geom(
-            name=f"{name}_finger",
-            type=mujoco.mjtGeom.mjGEOM_BOX,
-            size=[0.008, 0.005, (tip_z - 0.066) / 2],
-            pos=[0, side * 0.005, (tip_z + 0.066) / 2],
-            mass=0.015,
-            rgba=_GREY,
-            contype=0,
-            conaffinity=0,
-        )
+    for side, name in zip(_SIDES, FINGERS, strict=True):
+        _add_finger(hand, side, name, width, tip_z, contype=0, conaffinity=0)
+
+
+def _add_finger(
+    hand: mujoco.MjsBody, side: int, name: str, width: float, tip_z: float, **contact: object
+) -> mujoco.MjsBody:
+    """Add one finger, its inner face half of `width` [m] from the hand's z axis."""
+    finger = hand.add_body(name=name, pos=[0, side * width / 2, 0], gravcomp=1)
+    finger.add_geom(
+        name=name,
+        type=mujoco.mjtGeom.mjGEOM_BOX,
+        size=[0.008, 0.005, (tip_z - 0.066) / 2],
+        pos=[0, side * 0.005, (tip_z + 0.066) / 2],
+        mass=0.015,
+        rgba=_GREY,
+        **contact,
+    )
+    return finger

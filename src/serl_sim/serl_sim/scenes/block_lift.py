@@ -1,5 +1,5 @@
 # Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
-"""Grasp a block on the board and lift it: the smallest task that needs a gripper (HIL-SERL, 3.2, "hybrid" actions)."""
+"""Grasp a block on the board and lift it: the smallest task that needs a gripper (HIL-SERL, 3.3, gripper control)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from serl_sim.scenes import workcell
-from serl_sim.scenes.arm import add_fingers
+from serl_sim.scenes.arm import FINGERS, add_fingers
 from serl_sim.scenes.scene import Scene
 from serl_sim.scenes.workcell import TCP_IN_HAND_M, SceneConfig
 
@@ -25,7 +25,6 @@ LIFT_M = 0.05
 # The block meets the board and the fingers; these meet both, and not each other.
 _BLOCK_MASK = {"contype": 1, "conaffinity": 2}
 _FINGER_MASK = {"contype": 3, "conaffinity": 0}
-_FINGERS = ("left_finger", "right_finger")
 
 
 def specify(config: SceneConfig | None = None) -> mujoco.MjSpec:
@@ -34,7 +33,7 @@ def specify(config: SceneConfig | None = None) -> mujoco.MjSpec:
     spec, hand = workcell.begin("block_lift", config)
     tip_z = TCP_IN_HAND_M + FINGER_BELOW_TCP_M
     add_fingers(spec, hand, OPEN_M, tip_z, GRIP_N, **_FINGER_MASK, **config.contact())
-    hand.add_site(name=workcell.TCP_SITE, pos=[0, 0, TCP_IN_HAND_M], size=[0.0005, 0, 0], group=4)
+    workcell.add_tcp(hand, TCP_IN_HAND_M)
     workcell.add_board(spec, config, colour=(0.2, 0.22, 0.25, 1.0))
     x, y, z = config.socket_position
     yaw = Rotation.from_euler("z", config.socket_yaw)
@@ -71,7 +70,7 @@ def build(config: SceneConfig | None = None) -> Scene:
         specify(config),
         config,
         OPEN_M,
-        _FINGERS,
+        FINGERS,
         goal_in_socket=(0.0, 0.0, GRASP_HEIGHT_M),
         part_offset=part_offset,
     )

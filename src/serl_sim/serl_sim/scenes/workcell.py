@@ -177,8 +177,13 @@ def add_held_part(hand: mujoco.MjsBody, name: str, width: float, finger_tip_z: f
     """Add a body whose frame is the tcp E, axes along the hand's, held between two closed fingers `width` [m] apart."""
     add_closed_fingers(hand, width, tip_z=finger_tip_z)
     part = hand.add_body(name=name, pos=[0, 0, TCP_IN_HAND_M], gravcomp=1)
-    part.add_site(name=TCP_SITE, size=[0.0005, 0, 0], group=4)
+    add_tcp(part)
     return part
+
+
+def add_tcp(body: mujoco.MjsBody, z: float = 0.0) -> None:
+    """Mark the tcp E on a body, axes along its own, at `z` [m]."""
+    body.add_site(name=TCP_SITE, pos=[0, 0, z], size=[0.0005, 0, 0], group=4)
 
 
 def add_board(
