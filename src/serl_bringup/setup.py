@@ -5,7 +5,7 @@ from setuptools import find_packages, setup
 
 shared = [
     (f"share/serl_bringup/{folder}", sorted(str(path) for path in folder.iterdir() if path.is_file()))
-    for top in ("tasks", "templates", "launch", "config", "rviz", "page")
+    for top in ("tasks", "observations", "templates", "launch", "config", "rviz", "page")
     for folder in (Path(top), *(path for path in Path(top).rglob("*") if path.is_dir()))
 ]
 

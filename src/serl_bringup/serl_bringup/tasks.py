@@ -3,8 +3,9 @@
 
 A task is a folder with `env.yaml` and, where a node's defaults do not do, `<node>.yaml`, each of the form
 `<node>: {ros__parameters: {...}}`. What a node may be told is the union of its config classes' settings.
-`observations/<obs>.yaml` says of any of the nodes what is other where `env.obs` is that, and `robots/<robot>.yaml`
-what is other on that robot. `controllers.yaml` and
+`observations/<obs>.yaml` says of any of the nodes what is other where `env.obs` is that: this package's for all
+tasks that have `policy_keys_<obs>`, and on top the task's own; `robots/<robot>.yaml` says what is other on that
+robot. `controllers.yaml` and
 `robots/<robot>_controllers.yaml` are the controller manager's, which reads them itself.
 Parameters may name Python modules of the folder, such as the task's scene: every process of a run finds them.
 """
@@ -151,8 +152,9 @@ def load_task(
 ) -> Task:
     """Read a task, apply overrides, fill in defaults and check everything.
 
-    From the weakest: defaults, the task's own files, that of its observations, that of the robot, overrides. Modules in
-    the task's folder can be imported from here on, by this process and by those that it starts.
+    From the weakest: defaults, the task's own files, those of its observations (all tasks', then its own), that of the
+    robot, overrides. Modules in the task's folder can be imported from here on, by this process and by those that it
+    starts.
 
     Args:
         name: Name of a task folder.
@@ -177,9 +179,13 @@ def load_task(
     settings = [_Override.parse(text) for text in overrides]
     said = [values["env"] for _, values in layers if "env" in values]
     said += [{s.name: s.value} for s in settings if s.node in ("", "env")]
-    path = folder / "observations" / f"{next((e['obs'] for e in reversed(said) if 'obs' in e), '')}.yaml"
-    if path.is_file():
-        layers.insert(len(paths), (path, _read(path)))
+    obs = next((e["obs"] for e in reversed(said) if "obs" in e), "")
+    places = [folder]
+    if any(values.get(f"policy_keys_{obs}") for values in said):
+        # Which arms with cameras have; a Gymnasium environment may be an image, and have none of what is said here.
+        places.insert(0, _shipped_folders()[0].parent)
+    above = [path for place in places if (path := place / "observations" / f"{obs}.yaml").is_file()]
+    layers[len(paths) : len(paths)] = [(path, _read(path)) for path in above]
     given: dict[str, dict[str, Any]] = {}
     origin: dict[tuple[str, str], Path] = {}
     for path, nodes in layers:

@@ -24,7 +24,6 @@ FILES = {
     "actor.yaml",
     "env.yaml",
     "learner.yaml",
-    "observations/image.yaml",
     "operator.yaml",
     "recorder.yaml",
     "run.yaml",

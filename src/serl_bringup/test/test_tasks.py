@@ -201,6 +201,26 @@ def test_a_task_may_say_what_is_other_with_images(here, overrides, steps):
     assert task.parameters["actor"]["seed"] == (4 if steps < 9 else 0)
 
 
+SEES = "env: {ros__parameters: {obs: image, policy_keys_image: [wrist_1]}}"
+
+
+@pytest.mark.parametrize(("own", "side"), [("", 64), ("env: {ros__parameters: {image_size: 96}}", 96)])
+def test_what_is_other_with_images_is_said_for_all_tasks_and_may_be_said_by_one(here, own, side):
+    folder = write(here, "eye", env=SEES, run="run: {ros__parameters: {train_minutes: 1.0}}")
+    if own:
+        (folder / "observations").mkdir()
+        (folder / "observations" / "image.yaml").write_text(own)
+    parameters = load_task("eye", (), shipped.SCHEMAS).parameters
+    assert parameters["env"]["image_size"] == side
+    assert parameters["learner"]["privileged_keys"] == ("goal_pose",)
+    assert parameters["run"]["train_minutes"] == 40.0
+    assert load_task("eye", ["train_minutes=2"], shipped.SCHEMAS).parameters["run"]["train_minutes"] == 2.0
+
+
+def test_an_environment_without_cameras_is_told_nothing_of_them(here):
+    assert load_task("pendulum", ["obs=image"], shipped.SCHEMAS).parameters["learner"]["privileged_keys"] == ()
+
+
 def test_a_robot_has_the_word_after_the_observations(here):
     folder = write(here, "eye", env="env: {ros__parameters: {obs: image}}")
     for layer, steps in (("observations/image", 5), ("robots/hand", 7)):
