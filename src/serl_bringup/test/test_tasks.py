@@ -217,6 +217,17 @@ def test_what_is_other_with_images_is_said_for_all_tasks_and_may_be_said_by_one(
     assert load_task("eye", ["train_minutes=2"], shipped.SCHEMAS).parameters["run"]["train_minutes"] == 2.0
 
 
+@pytest.mark.parametrize(
+    "name", ["pcb_insertion", "ram_insertion", "peg_insertion", "cable_routing", "block_lift"]
+)
+def test_with_images_the_critics_know_of_a_shipped_task_what_the_policy_has_to_see(name):
+    parameters = load_task(name, ["obs=image"], shipped.SCHEMAS).parameters
+    env = parameters["env"]
+    unseen = set(env["policy_keys_state"]) - set(env["policy_keys_image"])
+    assert unseen == set(parameters["learner"]["privileged_keys"]) and "goal_pose" in unseen
+    assert parameters["learner"]["encoder"] == "resnet10"
+
+
 def test_an_environment_without_cameras_is_told_nothing_of_them(here):
     assert load_task("pendulum", ["obs=image"], shipped.SCHEMAS).parameters["learner"]["privileged_keys"] == ()
 
