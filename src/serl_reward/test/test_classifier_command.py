@@ -63,6 +63,17 @@ def test_a_classifier_is_not_overwritten_unasked(folder: Path, bag: Path) -> Non
         command.train([bag], folder, QUICK)
 
 
+def test_a_folder_that_will_not_do_is_told_before_the_training(bag: Path, tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").write_text("work of years")
+    (tmp_path / "file").write_text("")
+    told: list[str] = []
+    for out, why in (("full", "is no classifier"), ("file", "is no classifier"), ("file/below", "cannot be written")):
+        with pytest.raises(ConfigError, match=why):
+            command.train([bag], tmp_path / out, note=told.append)
+    assert not told
+
+
 def test_another_round_uses_all_that_is_new_and_keeps_the_rest(
     folder: Path, bag: Path, tmp_path: Path
 ) -> None:

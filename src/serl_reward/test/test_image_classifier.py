@@ -105,6 +105,23 @@ def test_saving_replaces_a_classifier_and_nothing_else(tmp_path: Path) -> None:
     assert (tmp_path / "thesis" / "chapter").exists()
 
 
+def test_what_lies_beside_a_classifier_is_not_thrown_away_with_it(tmp_path: Path) -> None:
+    folder = untrained().save(tmp_path / "toy", "old")
+    (folder / "demos").mkdir()
+    with pytest.raises(ConfigError, match="holds demos beside the classifier"):
+        untrained().save(folder)
+    assert (folder / "demos").is_dir() and load_classifier(folder).cameras == CAMERAS
+
+
+def test_the_working_directory_is_a_folder_like_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "toy").mkdir()
+    monkeypatch.chdir(tmp_path / "toy")
+    assert untrained().save(".") == tmp_path / "toy"
+    assert load_classifier(tmp_path / "toy").cameras == CAMERAS
+
+
 @pytest.mark.parametrize(
     ("images", "told"),
     [

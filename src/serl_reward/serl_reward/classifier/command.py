@@ -23,7 +23,12 @@ from serl_reward.classifier.frames import (
     split_by_episode,
 )
 from serl_reward.classifier.html_report import Judged, render
-from serl_reward.classifier.image_classifier import REPORT, is_classifier, load_classifier
+from serl_reward.classifier.image_classifier import (
+    REPORT,
+    is_classifier,
+    load_classifier,
+    room_for_classifier,
+)
 
 Note = Callable[[str], None]
 
@@ -46,8 +51,9 @@ def train(
         note: Told about progress.
 
     ConfigError for bags without labels, labels all of one class, too few episodes, other cameras than before, or
-    a classifier in `out` that would be lost.
+    a classifier, or anything else, in `out` that would be lost.
     """
+    room_for_classifier(out)  # before minutes are spent
     if not add and is_classifier(out):
         raise ConfigError(f"{out} holds a classifier: add a round to it (--add) or choose another folder")
     earlier: dict[str, Any] = load_classifier(out).facts if add else {}

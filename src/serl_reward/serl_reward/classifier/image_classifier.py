@@ -41,6 +41,7 @@ BATCH = 32
 
 REPORT = "report.html"
 _WEIGHTS, _DESCRIPTION, _BACKBONE = "classifier.safetensors", "classifier.json", "backbone.safetensors"
+_FILES = (_WEIGHTS, _DESCRIPTION, _BACKBONE, REPORT)
 _FORMAT = 1
 _LATENT_UNITS = 128
 _EMBEDDINGS = 8
@@ -228,13 +229,10 @@ class ImageClassifier:
         """Write the classifier, replacing one that is there at once; return the folder.
 
         Args:
-            folder: Made where it is missing; ConfigError if it holds something else than a classifier.
+            folder: Made where it is missing; ConfigError as `room_for_classifier` has it.
             report: Text of report.html.
         """
-        folder = Path(folder)
-        known = not folder.exists() or is_classifier(folder)
-        if not known and (not folder.is_dir() or any(folder.iterdir())):
-            raise ConfigError(f"{folder} exists and is no classifier; choose another folder")
+        folder = room_for_classifier(folder)
         weights = safetensors.numpy.save(self._leaves)
         description = {
             "serl_classifier": _FORMAT,
@@ -261,6 +259,26 @@ class ImageClassifier:
         os.rename(partial, folder)
         shutil.rmtree(old, ignore_errors=True)
         return folder
+
+
+def room_for_classifier(folder: str | Path) -> Path:
+    """Return the absolute path of a folder that a classifier can be written to, in the place of one that is there.
+
+    ConfigError if it holds anything else, which would be lost, or cannot be written.
+    """
+    folder = Path(folder).absolute()
+    if folder.exists():
+        if not is_classifier(folder) and (not folder.is_dir() or any(folder.iterdir())):
+            raise ConfigError(f"{folder} exists and is no classifier; choose another folder")
+        others = sorted(entry.name for entry in folder.iterdir() if entry.name not in _FILES)
+        if others:
+            raise ConfigError(
+                f"{folder} holds {others[0]} beside the classifier, which is replaced whole: move that elsewhere"
+            )
+    above = next(place for place in folder.parents if place.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise ConfigError(f"{folder} cannot be written; choose another folder")
+    return folder
 
 
 def is_classifier(folder: str | Path) -> bool:
