@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from rich.console import Console
 from serl_bringup import pipeline, plots
 from serl_bringup.config import RunConfig
 from serl_bringup.nodes_schema import SCHEMAS
-from serl_bringup.run_folder import write_json
+from serl_bringup.run_folder import clear, is_run, write_json
 from serl_bringup.statistics import mean_interval, wilson_interval
 from serl_bringup.tasks import load_task
 from serl_core.errors import ConfigError, suggest
@@ -48,7 +47,7 @@ def _online(
     """Return what trains with further settings, `many_demos` with as many demonstrations as cloning gets."""
 
     def run(task: str, seed: int, folder: Path, settings: Sequence[str], console: Console) -> object:
-        begun = folder.is_dir()
+        begun = is_run(folder)
         asked = [*settings, *more]
         if many_demos:
             asked.append(f"run.demos={load_task(task, asked, SCHEMAS).config('run', RunConfig).bc_demos}")
@@ -124,8 +123,8 @@ def compare(
             run = folder / f"{name}-seed{seed}"
             if not (run / "summary.json").is_file():
                 console.print(f"{METHODS[name].title}, seed {seed} of {seeds}")
-                if run.is_dir() and not (METHODS[name].resumes and (run / "state.json").is_file()):
-                    shutil.rmtree(run)
+                if run.is_dir() and not (METHODS[name].resumes and is_run(run)):
+                    clear(run)
                 METHODS[name].run(task, seed, run, settings, console)
             _summary(run, task)  # what is damaged is told now, not after the hours of the others
     results = _finished(folder, task)

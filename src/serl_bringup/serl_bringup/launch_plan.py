@@ -103,11 +103,15 @@ def make_plan(
         )
     rendered = actor and robot == "mujoco" and obs == "image"
     loaded = load_task(task, asked, LAUNCH_SCHEMAS, robot=robot)
-    folder = RunFolder.create(Path(resume or out) if resume or out else None, task, resume=bool(resume))
+    if stage == "train":
+        loaded = _with_backbone(loaded)
+    bag, weights = _existing(demos, "demos"), _existing(checkpoint, "checkpoint")
+    if stage == "eval" and weights is None:
+        raise ConfigError("checkpoint must name a run or a checkpoint folder")
+    folder = RunFolder.create(Path(resume or out) if resume or out else None, task, resume=bool(resume), latest=stage == "train")
     until: dict[str, int] = {}
     try:
         if stage == "train":
-            bag = _existing(demos, "demos")
             nodes = (*graph.TRAIN[:-1], *OPERATORS[operator], graph.ENV)
             loaded = stage_parameters.for_training(loaded, folder.path, bag, seed, pace=False)
             if operator == "scripted":
@@ -120,11 +124,9 @@ def make_plan(
             until = {"max_successes": episodes}
         else:
             nodes = graph.EVALUATE
-            weights = _existing(checkpoint, "checkpoint")
-            if weights is None:
-                raise ConfigError("checkpoint must name a run or a checkpoint folder")
-            bag = folder.fresh_bag("eval")
-            loaded = stage_parameters.for_evaluation(loaded, weights, bag, episodes, seed)
+            assert weights is not None
+            trials = folder.fresh_bag("eval")
+            loaded = stage_parameters.for_evaluation(loaded, weights, trials, episodes, seed)
             until = {"max_episodes": episodes}
         nodes = graph.with_reward(nodes, loaded.parameters["env"])
         loaded.write(folder.parameters)
@@ -140,6 +142,22 @@ def make_plan(
         ),
         robot=robot if actor else "",
         until=until,
+    )
+
+
+def _with_backbone(task: Task) -> Task:
+    """Let learner and actor read cameras through the same file; ConfigError where they must and none is named."""
+    learner, actor = (task.parameters[node] for node in ("learner", "actor"))
+    if task.parameters["env"]["obs"] != "image" or learner["encoder"] != "resnet10":
+        return task
+    path = learner["resnet10_weights"] or actor["resnet10_weights"]
+    if not path:
+        raise ConfigError(
+            "obs:=image needs the weights of a ResNet-10: name SERL's resnet10_params.pkl or, in simulation, what"
+            f' ./serl pretrain {task.name} made, by settings:="learner.resnet10_weights=FILE"'
+        )
+    return task.with_values("learner", resnet10_weights=path).with_values(
+        "actor", resnet10_weights=actor["resnet10_weights"] or path
     )
 
 

@@ -23,7 +23,10 @@ from serl_core.errors import ConfigError, SerlError
 MIN_FREE_BYTES = 1_000_000_000
 """Below this much room on the disk no run starts."""
 
-_LOCK, _STATE, _SUMMARY = ".lock", "state.json", "summary.json"
+OPTIONS = "options"
+"""Stage under which `./serl run` remembers seed and settings; what has it can be resumed."""
+
+_LOCK, STATE, _SUMMARY = ".lock", "state.json", "summary.json"
 _ROS_BY_RCLPY = {"3": "humble", "7": "jazzy", "9": "kilted", "10": "lyrical"}
 
 
@@ -41,7 +44,12 @@ class RunFolder:
 
     @classmethod
     def create(
-        cls, out: Path | None, task: str, resume: bool = False, runs: Path = Path("runs")
+        cls,
+        out: Path | None,
+        task: str,
+        resume: bool = False,
+        runs: Path = Path("runs"),
+        latest: bool = False,
     ) -> RunFolder:
         """Make a new run's folder, or take up an earlier one, and lock it.
 
@@ -50,6 +58,7 @@ class RunFolder:
             task: Name of the task.
             resume: Take up the run in `out`.
             runs: Where runs go that name no folder.
+            latest: Let `runs/<task>/latest` point to a folder made there; for what will hold a policy.
 
         Raises:
             ConfigError: it holds another run, is in use, is another task's, or there is nothing to resume.
@@ -58,24 +67,25 @@ class RunFolder:
         try:
             if resume:
                 path = (out if out is not None else runs / task / "latest").resolve()
-                if not (path / _STATE).is_file():
-                    raise ConfigError(f"{path} holds no run to resume: it has no {_STATE}")
+                if not (path / STATE).is_file():
+                    raise ConfigError(f"{path} holds no run to resume: it has no {STATE}")
             else:
                 path = _fresh(runs / task) if out is None else out.absolute()
                 if path.exists() and not path.is_dir():
                     raise ConfigError(f"{path} is not a folder: choose another --out")
                 if path.is_dir() and any(entry.name != _LOCK for entry in path.iterdir()):
-                    raise ConfigError(
-                        f"{path} holds an earlier run: resume it with --resume {path} or choose another --out"
-                        if (path / _STATE).is_file()
-                        else f"{path} is not empty and holds no run: choose another --out"
-                    )
+                    if is_run(path):
+                        raise ConfigError(
+                            f"{path} holds an earlier run: resume it with --resume {path} or choose another --out"
+                        )
+                    holds = "an earlier run" if (path / STATE).is_file() else "no run"
+                    raise ConfigError(f"{path} is not empty and holds {holds}: choose another --out")
                 path.mkdir(parents=True, exist_ok=True)
             require_space(path)
             folder = cls(path, task, _locked(path), {})
             try:
                 folder._take_up() if resume else folder._write_state()
-                if out is None and not resume:
+                if out is None and latest and not resume:
                     _point(runs / task / "latest", path.name)
             except BaseException:
                 folder.close()
@@ -88,11 +98,11 @@ class RunFolder:
 
     def _take_up(self) -> None:
         try:
-            state = json.loads((self.path / _STATE).read_text(encoding="utf-8"))
+            state = json.loads((self.path / STATE).read_text(encoding="utf-8"))
             task, self._stages = state["task"], dict(state["stages"])
         except (ValueError, KeyError, TypeError) as error:
             raise ConfigError(
-                f"{self.path / _STATE} is damaged ({error}): the run cannot be resumed"
+                f"{self.path / STATE} is damaged ({error}): the run cannot be resumed"
             ) from error
         if task != self.task:
             raise ConfigError(f"{self.path} holds a run of task {task!r}, not of {self.task!r}")
@@ -109,7 +119,7 @@ class RunFolder:
         self._write_state()
 
     def _write_state(self) -> None:
-        write_json(self.path / _STATE, {"task": self.task, "stages": self._stages}, sort=False)
+        write_json(self.path / STATE, {"task": self.task, "stages": self._stages}, sort=False)
 
     def write_summary(self, summary: Mapping[str, Any]) -> Path:
         """Write summary.json in one piece, sorted, not-a-number as null, and return its path."""
@@ -174,10 +184,7 @@ class RunFolder:
         """Delete a file or folder of this run if it is there, e.g. the bag of an interrupted stage."""
         if self.path not in path.parents:
             raise ValueError(f"{path} is not inside {self.path}")
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        _delete(path)
 
     # Letting go.
 
@@ -194,6 +201,25 @@ class RunFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def is_run(path: Path) -> bool:
+    """Return whether a folder holds what `./serl run` began, and can go on with."""
+    try:
+        return OPTIONS in json.loads((path / STATE).read_text(encoding="utf-8"))["stages"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def clear(path: Path) -> None:
+    """Delete what an attempt that cannot be resumed left in its folder; ConfigError while it is in use."""
+    lock = _locked(path)
+    try:
+        for entry in path.iterdir():
+            if entry.name != _LOCK:
+                _delete(entry)
+    finally:
+        os.close(lock)
 
 
 def require_space(path: Path, least: int = MIN_FREE_BYTES) -> None:
@@ -248,6 +274,13 @@ def _git_hash() -> str:
     except (OSError, subprocess.TimeoutExpired):
         return "unknown"
     return done.stdout.strip() if done.returncode == 0 else "unknown"
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _fresh(parent: Path) -> Path:

@@ -8,6 +8,7 @@ from rich.console import Console
 from serl_bringup import compare as module
 from serl_bringup.compare import Method, compare, markdown_table
 from serl_bringup.nodes_schema import SCHEMAS
+from serl_bringup.run_folder import RunFolder
 from serl_bringup.stage_parameters import with_interventions
 from serl_bringup.tasks import load_task
 from serl_core.errors import ConfigError
@@ -30,9 +31,9 @@ class Runner:
         self.interrupt_at = -1
 
     def __call__(self, task: str, seed: int, folder: Path, settings: object, console: object) -> None:
-        self.asked.append((seed, folder.is_dir()))
+        self.asked.append((seed, (folder / "state.json").exists()))
         folder.mkdir(exist_ok=True)
-        (folder / "state.json").write_text("{}")
+        (folder / "state.json").write_text('{"task": "pcb_insertion", "stages": {"options": {}}}')
         if seed == self.interrupt_at:
             raise KeyboardInterrupt
         (folder / "summary.json").write_text(json.dumps(summary(seed, 0.97, 1.0 + seed)))
@@ -86,8 +87,18 @@ def test_given_again_it_runs_only_what_is_missing(
 
     run(tmp_path, [method])
 
-    # Of the interrupted run only a resumable one's folder is left.
+    # Of the interrupted run only what can be resumed is left.
     assert runner.asked == [(1, kept), (2, False)]
+
+
+def test_a_run_that_another_comparison_is_busy_with_is_left_alone(tmp_path: Path, runner: Runner) -> None:
+    with RunFolder.create(tmp_path / "again-seed0", TASK) as busy:
+        (busy.path / "demos").mkdir()
+        with pytest.raises(ConfigError, match="is in use by another run"):
+            run(tmp_path, ["again"])
+        assert (busy.path / "demos").is_dir() and not runner.asked
+    run(tmp_path, ["again"])
+    assert not (busy.path / "demos").exists() and runner.asked[0] == (0, False)
 
 
 def test_a_method_that_never_succeeds_has_no_cycle_time() -> None:

@@ -17,6 +17,7 @@ from serl_bringup.tasks import controller_files, list_robots, load_task
 from serl_core.errors import ConfigError
 
 TASK = "pcb_insertion"
+IMAGES = {"obs": "image", "settings": "learner.resnet10_weights=/weights"}
 TAUGHT = "env.goal_position=[0.5,0.1,0.05]"
 
 
@@ -63,8 +64,8 @@ def test_the_robots_file_comes_on_top_and_settings_have_the_last_word(plan: Any)
         ("train", {"actor": False}, (graph.LEARNER,)),
         ("train", {"operator": "scripted"}, (graph.LEARNER, graph.ACTOR, graph.OPERATOR, graph.ENV)),
         ("train", {"operator": "person"}, (graph.LEARNER, graph.ACTOR, graph.INTERVENTION, graph.ENV)),
-        ("train", {"obs": "image"}, (graph.LEARNER, graph.CAMERAS, graph.ACTOR, graph.ENV)),
-        ("train", {"obs": "image", "actor": False}, (graph.LEARNER,)),
+        ("train", IMAGES, (graph.LEARNER, graph.CAMERAS, graph.ACTOR, graph.ENV)),
+        ("train", {**IMAGES, "actor": False}, (graph.LEARNER,)),
         ("demos", {"episodes": 3, "operator": "scripted"}, graph.DEMONSTRATE),
         ("demos", {"operator": "person"}, (graph.RECORDER, graph.INTERVENTION, graph.ENV)),
         ("eval", {"checkpoint": "."}, graph.EVALUATE),
@@ -74,6 +75,20 @@ def test_the_nodes_of_each_stage_on_each_machine(plan: Any, stage: str, options:
     made = plan("mujoco", stage, **options)
     assert made.nodes == nodes
     assert made.robot == ("" if nodes == (graph.LEARNER,) else "mujoco")
+
+
+@pytest.mark.parametrize("node", ["learner", "actor"])
+def test_learner_and_actor_read_cameras_through_the_same_file(plan: Any, node: str) -> None:
+    parameters = plan(obs="image", settings=f"{node}.resnet10_weights=/weights").task.parameters
+    assert parameters["learner"]["resnet10_weights"] == parameters["actor"]["resnet10_weights"] == "/weights"
+
+
+def test_cameras_without_weights_are_refused_before_there_is_a_folder(plan: Any, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"./serl pretrain pcb_insertion made, by settings:="):
+        plan(obs="image")
+    assert not list(tmp_path.iterdir())
+    assert plan(obs="image", settings="learner.encoder=small").task.parameters["learner"]["encoder"] == "small"
+    assert plan(stage="demos", obs="image", operator="person").nodes, "a recording needs no network"
 
 
 def test_several_robots_share_the_learner_and_nothing_else() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from serl_bringup import run_folder
-from serl_bringup.run_folder import RunFolder, versions
+from serl_bringup.run_folder import OPTIONS, RunFolder, versions
 from serl_core.errors import ConfigError, SerlError
 
 
@@ -24,8 +24,9 @@ def refused(told, *arguments, kind=ConfigError, **named):
 
 
 def test_default_folders_are_new_and_latest_points_to_the_last(tmp_path):
-    first = RunFolder.create(None, "lamp", runs=tmp_path)
-    second = RunFolder.create(None, "lamp", runs=tmp_path)
+    first = RunFolder.create(None, "lamp", runs=tmp_path, latest=True)
+    second = RunFolder.create(None, "lamp", runs=tmp_path, latest=True)
+    RunFolder.create(None, "lamp", runs=tmp_path)  # an evaluation, or a recording: holds no policy
     assert first.path != second.path
     assert first.path.parent == tmp_path / "lamp"
     assert (tmp_path / "lamp" / "latest").resolve() == second.path
@@ -45,15 +46,21 @@ def test_finished_stages_survive(tmp_path):
 
 
 def test_resume_without_a_folder_takes_the_latest(tmp_path):
-    with RunFolder.create(None, "lamp", runs=tmp_path) as folder:
+    with RunFolder.create(None, "lamp", runs=tmp_path, latest=True) as folder:
         path = folder.path
     with RunFolder.create(None, "lamp", resume=True, runs=tmp_path) as folder:
         assert folder.path == path
 
 
 def test_an_earlier_run_is_not_overwritten(tmp_path):
-    RunFolder.create(tmp_path, "lamp").close()
+    with RunFolder.create(tmp_path, "lamp") as folder:
+        folder.finish(OPTIONS, seed=0)
     refused(f"resume it with --resume {tmp_path} or choose another --out", tmp_path, "lamp")
+
+
+def test_nobody_is_told_to_resume_what_cannot_be(tmp_path):
+    RunFolder.create(tmp_path, "lamp").close()
+    refused("holds an earlier run: choose another --out", tmp_path, "lamp")
 
 
 def test_a_folder_of_something_else_is_not_touched(tmp_path):
