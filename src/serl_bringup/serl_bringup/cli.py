@@ -260,18 +260,21 @@ def label(
         metavar="KEY=VALUE",
         help="With --ground-truth: a task parameter, e.g. a stricter tolerance.",
     ),
+    replace: bool = typer.Option(
+        False, "--replace", help="With --ground-truth: in the place of frames that are labelled already."
+    ),
 ) -> None:
     """Mark frames of success and of failure for a reward classifier, in a page in the browser, or judge an episode."""
     from serl_bringup.label import label_by_ground_truth, label_by_hand, label_episode
 
-    if (reward or settings) and not ground_truth:
-        raise ConfigError("--reward and --set say what --ground-truth is: name it too")
+    if (reward or settings or replace) and not ground_truth:
+        raise ConfigError("--reward, --set and --replace belong to --ground-truth: name it too")
     if success is not None:
         print(label_episode(bag, success, episode))
     elif episode is not None:
         raise ConfigError("--episode needs --success or --failure")
     elif ground_truth:
-        print(label_by_ground_truth(bag, reward, settings))
+        print(label_by_ground_truth(bag, reward, settings, replace))
     else:
         print(label_by_hand(bag, port, lambda text: console.print(text, soft_wrap=True)))
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from contextlib import suppress
 from pathlib import Path
 
@@ -51,7 +51,9 @@ def label_episode(bag: Path, success: bool, episode_id: int | None = None) -> st
     return f"{labels_path(bag)}: episode {named[-1][1]} of {named[-1][0]} is a {'success' if success else 'failure'}"
 
 
-def label_by_ground_truth(bag: Path, reward: str = "", settings: Sequence[str] = ()) -> str:
+def label_by_ground_truth(
+    bag: Path, reward: str = "", settings: Sequence[str] = (), replace: bool = False
+) -> str:
     """Label every frame of a bag by a reward that needs no camera; return what is labelled then.
 
     Args:
@@ -59,9 +61,11 @@ def label_by_ground_truth(bag: Path, reward: str = "", settings: Sequence[str] =
         reward: "module:Class"; "": the task's own.
         settings: "key=value" over the task's parameters, such as a tolerance stricter than the evaluation's.
 
-    ConfigError where the bag has labels already or the reward is itself learned from images.
+        replace: Put them in the place of frames that are labelled; what was said of episodes stays in any case.
+
+    ConfigError where frames are labelled already and shall stay, or the reward is itself learned from images.
     """
-    _refuse_labelled(bag, read_labels(bag))
+    _refuse_labelled(bag, {} if replace else read_labels(bag).frames)
     spec = read_spec(bag)
     if spec is None:
         raise ConfigError(f"{bag} does not say which task it is of: record it with ./serl demos or run")
@@ -74,12 +78,13 @@ def label_by_ground_truth(bag: Path, reward: str = "", settings: Sequence[str] =
         )
     frames = label_by_reward(bag, made).frames
     with edit_labels(bag) as labels:
-        _refuse_labelled(bag, labels)  # somebody may have begun meanwhile
+        _refuse_labelled(bag, {} if replace else labels.frames)  # somebody may have begun meanwhile
+        labels.frames.clear()
         labels.frames.update(frames)
     counts = Labels(frames).counts()
     return f"{labels_path(bag)}: {counts['success']} frames of success, {counts['failure']} of failure"
 
 
-def _refuse_labelled(bag: Path, labels: Labels) -> None:
-    if labels.frames:
-        raise ConfigError(f"{bag} has labels already: delete {labels_path(bag)} to make others")
+def _refuse_labelled(bag: Path, frames: Sized) -> None:
+    if frames:
+        raise ConfigError(f"{bag} has {len(frames)} labelled frames already: --replace makes others in their place")

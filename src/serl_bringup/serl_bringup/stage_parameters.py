@@ -12,6 +12,7 @@ from serl_bringup.config import RunConfig
 from serl_bringup.supervisor import terminal_name
 from serl_bringup.tasks import Task
 from serl_core.errors import ConfigError
+from serl_learner.checkpoint import CHECKPOINTS
 
 DEMO_SEED, EVALUATION_SEED = 1_000_003, 2_000_003
 """Added to the run's seed, so that demonstrations, training and evaluation start from different places."""
@@ -32,25 +33,34 @@ def for_demonstrations(task: Task, bag: Path, episodes: int, seed: int) -> Task:
 def for_training(task: Task, out: Path, demos: Path | None, seed: int, pace: bool) -> Task:
     """Learn in the run folder `out`; `pace` holds the update-to-data ratio, which real time cannot."""
     return (
-        _with_learning_rewards(task)
+        _with_vice(task, learns=True, folder=out)
         .with_values("env", seed=seed)
         .with_values("actor", seed=seed)
         .with_values("learner", out=str(out), demos=str(demos or ""), seed=seed, pace=pace)
     )
 
 
-def _with_learning_rewards(task: Task) -> Task:
-    """Let VICE learn beside the policy, under whatever prefix and in whichever node a task has it."""
+def _with_vice(task: Task, learns: bool, folder: Path) -> Task:
+    """Tell VICE whether to learn and, unless the task says so, that it keeps what it learned in the run's folder.
+
+    Under whatever prefix and in whichever node a task has it.
+    """
     for node, values in task.parameters.items():
-        switches = [name for name in values if name == "vice_learns" or name.endswith("_vice_learns")]
-        task = task.with_values(node, **dict.fromkeys(switches, True))
+        for name in [name for name in values if name == "vice_learns" or name.endswith("_vice_learns")]:
+            own = name.removesuffix("_learns")
+            state = values[f"{own}_state"] or str(folder / f"{own}.safetensors")
+            task = task.with_values(node, **{name: learns, f"{own}_state": state})
     return task
 
 
 def of_robot(task: Task, index: int) -> Task:
-    """Give one of several robots, counted from 0, seeds of its own."""
+    """Give one of several robots, counted from 0, seeds of its own, and its own VICE where that learns."""
     for node in ("env", "actor", "operator"):
         task = task.with_values(node, seed=task.parameters[node]["seed"] + index * ROBOT_SEED)
+    for node, values in task.parameters.items() if index else ():
+        for name in [name for name in values if name.endswith("vice_state") and values[name]]:
+            path = Path(values[name])
+            task = task.with_values(node, **{name: str(path.with_stem(f"{path.stem}-{index}"))})
     return task
 
 
@@ -93,10 +103,16 @@ def with_interventions(task: Task, seed: int) -> Task:
 
 
 def for_evaluation(task: Task, checkpoint: Path, bag: Path, episodes: int, seed: int) -> Task:
-    """Run trials of a checkpoint, acting as `run.eval_actions` says, and record them to `bag`."""
+    """Run trials of a checkpoint, acting as `run.eval_actions` says, and record them to `bag`.
+
+    VICE judges as it did at the end of the run that the checkpoint is of.
+    """
     mean = task.config("run", RunConfig).eval_actions == "mean"
+    above = (checkpoint, *checkpoint.absolute().parents[:2])
+    run = next((folder for folder in above if (folder / CHECKPOINTS).is_dir()), checkpoint)
     return (
-        task.with_values("env", max_episodes=episodes, seed=EVALUATION_SEED + seed)
+        _with_vice(task, learns=False, folder=run)
+        .with_values("env", max_episodes=episodes, seed=EVALUATION_SEED + seed)
         .with_values("actor", checkpoint=str(checkpoint), deterministic=mean, seed=EVALUATION_SEED + seed)
         .with_values("recorder", bag=str(bag))
     )

@@ -182,7 +182,7 @@ def test_ground_truth_labels_every_frame_as_strictly_as_asked(tmp_path: Path) ->
 
 def test_ground_truth_refuses_what_a_person_labelled(bag: Path) -> None:
     LabellingDesk(bag).click({**SPAN, "verdict": "success"})
-    with pytest.raises(ConfigError, match="has labels already"):
+    with pytest.raises(ConfigError, match="labelled frames already: --replace"):
         label_by_ground_truth(bag)
 
 
@@ -193,6 +193,11 @@ def test_ground_truth_spares_what_was_said_of_episodes(tmp_path: Path) -> None:
     label_episode(bag, success=False)
     label_by_ground_truth(bag)
     assert read_labels(bag).episodes == {(ENV, 1): False} and read_labels(bag).frames
+    strict = read_labels(bag).counts()
+    label_by_ground_truth(bag, settings=["env.part_tolerance_m=[1.0, 1.0, 1.0]"], replace=True)
+    assert read_labels(bag).counts()["success"] > strict["success"] == 0
+    assert len(read_labels(bag).frames) == sum(strict.values())
+    assert read_labels(bag).episodes == {(ENV, 1): False}, "who asks for other frames keeps this word"
 
 
 def summary(number: int, success: bool) -> EpisodeSummary:

@@ -20,6 +20,7 @@ from serl_bringup.stage_parameters import (
     for_demonstrations,
     for_evaluation,
     for_training,
+    of_robot,
 )
 from serl_bringup.tasks import describe_task, list_tasks, load_task
 from serl_core.errors import ConfigError
@@ -144,6 +145,23 @@ def test_vice_learns_while_the_policy_trains_and_in_no_other_stage(settings, nod
         for_evaluation(task, tmp_path, tmp_path / "bag", 100, seed=0),
     )
     assert [stage.parameters[node][switch] for stage in stages] == [True, False, False]
+
+
+@pytest.mark.parametrize("checkpoint", ["", "checkpoints", "checkpoints/100"])
+def test_vice_goes_on_and_is_evaluated_with_what_it_learned_in_the_run(checkpoint, tmp_path):
+    (tmp_path / "checkpoints" / "100").mkdir(parents=True)
+    parts = ["env.reward=serl_reward.combination:AllOf", "env.reward_parts=[eye=serl_reward.vice:ViceReward]"]
+    truth = ["ground_truth=serl_reward.pose:PoseReward"]
+    task = load_task("ram_insertion", [*parts, *truth], shipped.SCHEMAS)
+    training = for_training(task, tmp_path, None, seed=0, pace=True)
+    kept = training.parameters["env"]["eye_vice_state"]
+    assert kept == str(tmp_path / "eye_vice.safetensors")
+    trials = for_evaluation(task, tmp_path / checkpoint, tmp_path / "bag", 100, seed=0)
+    assert trials.parameters["env"]["eye_vice_state"] == kept
+    own = load_task("ram_insertion", [*parts, *truth, "env.eye_vice_state=/mine"], shipped.SCHEMAS)
+    assert for_training(own, tmp_path, None, 0, True).parameters["env"]["eye_vice_state"] == "/mine"
+    robots = [of_robot(training, i).parameters["env"]["eye_vice_state"] for i in range(3)]
+    assert robots[0] == kept and len(set(robots)) == 3, "none writes over another's"
 
 
 def test_paper_numbers_of_the_simulated_tasks():

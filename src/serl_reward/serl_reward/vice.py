@@ -22,7 +22,9 @@ class ViceConfig:
         (), "bags whose labelled successes are the goals; their failures are the first negatives"
     )
     vice_cameras: tuple[str, ...] = parameter((), "cameras to judge by; empty: all in the bags")
-    vice_state: str = parameter("", "file to keep the classifier in and to go on from; empty: none")
+    vice_state: str = parameter(
+        "", "file to keep the classifier in and to go on from; empty: in the run's folder, as far as there is one"
+    )
     vice_learns: bool = parameter(
         False,
         "learn between episodes, with what is visited as negatives; set by training, and by no other stage",
