@@ -17,11 +17,15 @@ serl: teach a robot arm contact-rich manipulation by reinforcement learning, on 
   ./serl run TASK            train a policy from demonstrations, evaluate it, write runs/TASK/<time>/
   ./serl run TASK --quick    the same in about two minutes: a taste of every stage, not a result
   ./serl eval TASK           evaluate a checkpoint
-  ./serl demos TASK          record demonstrations of the scripted expert
+  ./serl demos TASK          record demonstrations: --device says whose, else the scripted expert's
   ./serl bc TASK             behaviour cloning on demonstrations, for comparison
+  ./serl pretrain TASK       an image backbone on the task's rendered scenes; run does it by itself
   ./serl compare TASK        methods over seeds: a table and a plot; given again, it goes on
   ./serl analyze RUN         where the policy was, critical states, Q, and the policy over time
+  ./serl label BAG           mark frames of success and failure in the browser, or judge an episode
+  ./serl classifier train    a reward classifier from labelled frames; report and test, too
   ./serl replay BAG          rebuild a replay buffer from a bag and say what is in it
+  ./serl tasks               the tasks that can be run
   ./serl new-task NAME       a task of your own in tasks/NAME/: parameters, scene, expert and test
   ./serl doctor              what was found on this machine and what is missing
   ./serl bench               the project's figures, measured here

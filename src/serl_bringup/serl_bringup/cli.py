@@ -428,11 +428,11 @@ def _known_device(device: str | None) -> str | None:
     return device
 
 
-def main() -> None:
-    """Run the command line."""
+def main(name: str | None = None) -> None:
+    """Run the command line; `name` is what usage lines call it, None: what it was started as."""
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    app()
+    app(prog_name=name)
 
 
 if __name__ == "__main__":
-    main()
+    main("./serl")
