@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import queue
 import threading
 import time
@@ -24,6 +25,8 @@ from serl_learner.recorder_node import ACK_SECONDS
 from serl_learner.recording import Recording
 from serl_learner.resume import fill_demos, resume_run
 from serl_learner.training_loop import LoopConfig, TrainingLoop
+
+_M_ARENA_MAX = -8  # of glibc's malloc.h
 
 IDLE_SECONDS = 0.005
 COMPILING_SECONDS = 1.0
@@ -225,8 +228,20 @@ class LearnerNode(ShellNode):
             publisher.publish(message)
 
 
+def share_arenas() -> None:
+    """Let all threads of this process allocate from two arenas, where the C library is glibc.
+
+    Each of the many threads of a checkpoint otherwise leaves holes in an arena of its own: the process grew by 40 MB
+    in a hundred checkpoints, and does not with two.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, 2)
+
+
 def main() -> None:
     """Run the learner."""
+    share_arenas()
     run(LearnerNode)
 
 
