@@ -416,6 +416,9 @@ double CartesianImpedanceController::age(const builtin_interfaces::msg::Time & s
   if (stamp.sec == 0 && stamp.nanosec == 0) {
     return 0.0;
   }
+  if (stamp.sec < 0) {  // rclcpp::Time throws, which nobody in the executor would catch
+    return std::numeric_limits<double>::infinity();
+  }
   return (clock_->now() - rclcpp::Time(stamp, clock_->get_clock_type())).seconds();
 }
 

@@ -83,6 +83,18 @@ controller_interface::CallbackReturn JointResetController::on_configure(const rc
   const auto node = get_node();
   parameter_listener_->setUserCallback(
     [this](const Parameters & parameters) { settings_.set(settings_of(parameters)); });
+  // Only the joint limits say which margin is too wide; every other parameter has a range of its own.
+  margin_check_ =
+    node->add_on_set_parameters_callback([this](const std::vector<rclcpp::Parameter> & parameters) {
+      rcl_interfaces::msg::SetParametersResult result;
+      for (const rclcpp::Parameter & parameter : parameters) {
+        if (parameter.get_name() == "position_margin" && parameter.get_type() == rclcpp::PARAMETER_DOUBLE) {
+          result.reason = check_margin(parameter.as_double());
+        }
+      }
+      result.successful = result.reason.empty();
+      return result;
+    });
   server_ = rclcpp_action::create_server<MoveJoints>(
     node, "~/move_joints",
     [this](const rclcpp_action::GoalUUID &, std::shared_ptr<const MoveJoints::Goal> goal) {
@@ -150,6 +162,7 @@ controller_interface::CallbackReturn JointResetController::on_deactivate(const r
 controller_interface::CallbackReturn JointResetController::on_cleanup(const rclcpp_lifecycle::State &)
 {
   parameter_listener_->clearUserCallback();
+  margin_check_.reset();
   timer_.reset();
   server_.reset();
   goal_.reset();
@@ -238,6 +251,18 @@ JointResetController::Settings JointResetController::settings_of(const Parameter
     throw std::invalid_argument(std::string(reason));
   }
   return settings;
+}
+
+std::string JointResetController::check_margin(double margin) const
+{
+  Parameters parameters = parameters_;
+  parameters.position_margin = margin;
+  try {
+    static_cast<void>(settings_of(parameters));
+  } catch (const std::invalid_argument & error) {
+    return "position_margin " + std::to_string(margin) + " rad leaves a joint no range: " + error.what();
+  }
+  return {};
 }
 
 std::vector<double> JointResetController::positions_of(const MoveJoints::Goal & goal) const

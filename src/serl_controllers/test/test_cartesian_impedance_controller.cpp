@@ -229,6 +229,7 @@ TEST(Target, ThatIsBadIsRefusedWithItsReasonAndTheArmHolds)
     {State::HOLD_WRONG_FRAME, [](Target & target) { target.header.frame_id = ""; }},
     {State::HOLD_OLD_STAMP, [](Target & target) { target.header.stamp.sec = 12; }},
     {State::HOLD_OLD_STAMP, [](Target & target) { target.header.stamp.sec = 2147483647; }},
+    {State::HOLD_OLD_STAMP, [](Target & target) { target.header.stamp.sec = -1; }},
     {State::HOLD_JUMP, [](Target & target) { target.pose.position.x += 1.0; }},
     {State::HOLD_OUTSIDE_BOX, [](Target & target) { target.pose.position.z = 5.0; }},
   };
@@ -475,9 +476,11 @@ TEST(WrenchMode, RefusesWhatIsBadAndLetsTheWrenchGo)
   const Vector6 push = Vector6::Constant(1.0);
   auto old = wrench("base", push);
   old.header.stamp.sec = 12;
+  auto negative = old;
+  negative.header.stamp.sec = -1;
   Vector6 bad = push;
   bad[5] = kNan;
-  for (const auto & refused : {wrench("map", push), wrench("base", bad), old}) {
+  for (const auto & refused : {wrench("map", push), wrench("base", bad), old, negative}) {
     harness.wrenches->publish(wrench("base", push));
     ASSERT_TRUE(harness.until([&] { return harness.state.hold == State::HOLD_NONE; }));
     harness.wrenches->publish(refused);

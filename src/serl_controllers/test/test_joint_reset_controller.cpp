@@ -229,6 +229,24 @@ TEST(BadInput, RefusesParametersAndInterfacesThatCannotBe)
   harness.steps(10);
 }
 
+TEST(BadInput, AMarginThatLeavesAJointNoRangeIsRefusedAndTheOldOneStays)
+{
+  ResetHarness harness;
+  for (auto & [joint, limits] : harness.params.hard_joint_limits) {
+    limits.min_position = -0.8;
+    limits.max_position = 0.8;
+  }
+  ASSERT_TRUE(harness.start());
+  const auto node = harness.controller.get_node();
+  const Parameter before = node->get_parameter("position_margin");
+  const auto result = node->set_parameter(Parameter("position_margin", 0.9));  // more than half of 1.6 rad
+  EXPECT_FALSE(result.successful);
+  EXPECT_EQ(result.reason.find("position_margin 0.9"), 0u) << result.reason;
+  EXPECT_EQ(node->get_parameter("position_margin"), before);
+  EXPECT_TRUE(node->set_parameter(Parameter("position_margin", 0.3)).successful);
+  harness.steps(10);
+}
+
 TEST(Switching, BetweenImpedanceAndJointMotionMakesNoStepInTheTorque)
 {
   const auto arm = std::make_shared<TinyArm>();

@@ -75,6 +75,7 @@ private:
 
   // Executor.
   Settings settings_of(const Parameters & parameters) const;
+  std::string check_margin(double margin) const;  ///< why goals cannot keep it [rad]; empty if they can
   std::vector<double> positions_of(const MoveJoints::Goal & goal) const;
   rclcpp_action::GoalResponse consider(const MoveJoints::Goal & goal);
   void accept(std::shared_ptr<GoalHandle> handle);
@@ -106,6 +107,7 @@ private:
   std::shared_ptr<GoalHandle> goal_;  // the one in work; of the executor alone
   rclcpp_action::Server<MoveJoints>::SharedPtr server_;
   rclcpp::TimerBase::SharedPtr timer_;
+  rclcpp::node_interfaces::OnSetParametersCallbackHandle::SharedPtr margin_check_;
   std::string last_outcome_ = "none yet";
   std::unique_ptr<diagnostic_updater::Updater> diagnostics_;
 };
