@@ -54,7 +54,7 @@ class ArmStream:
     Args:
         send: Sends a target X_BT, stamped with the controller's clock [s].
         period: Targets are sent this often on the controller's clock, the same one again as a heartbeat [s].
-        timeout: States may be missing for this long on the wall clock [s].
+        timeout: States, and wrenches once one has come, may be missing for this long on the wall clock [s].
         base_frame: The `frame_id` that states must have.
         now: The wall clock [s], monotonic.
     """
@@ -79,6 +79,7 @@ class ArmStream:
         self._sends_since = self._last_sent = -math.inf
         self._log: deque[ControllerState] = deque(maxlen=LOG_STATES)
         self._wrench: np.ndarray | None = None
+        self._wrench_arrived = -math.inf
         self._peak = 0.0
         self._halted = False
         self.received = 0
@@ -106,8 +107,12 @@ class ArmStream:
             self._changed.notify_all()
 
     def put_wrench(self, F_E: np.ndarray) -> None:
-        """Take in an external wrench (6,) on the tool at E in tcp axes, from another sensor than the controller's."""
+        """Take in an external wrench (6,) on the tool at E in tcp axes, from another sensor than the controller's.
+
+        From the first one on they must keep coming: a sensor that falls silent is a fault.
+        """
         with self._changed:
+            self._wrench_arrived = self._now()
             self._wrench = F_E
             force = float(np.linalg.norm(F_E[:3]))
             if math.isfinite(force):
@@ -131,6 +136,11 @@ class ArmStream:
             self._log.clear()
             self._holds_since, self._last_sent = None, -math.inf
             self.fault = ""
+
+    def forgive(self) -> None:
+        """Forget a fault, and that there were wrenches: motions go on without them until one comes again."""
+        with self._changed:
+            self.fault, self._wrench = "", None
 
     def latest(self, patience: float = 0.0) -> ControllerState:
         """Return the last state; SerlError if there is none within `patience` [s] of the wall clock."""
@@ -157,6 +167,8 @@ class ArmStream:
         """Return why the arm cannot go on, "" while it can; a fault stays until `forget`."""
         if self._latest is not None and self.age > self._timeout:
             self._give_up(f"no state from the controller for {self.age:.2f} s")
+        if self._wrench is not None and (silence := self._now() - self._wrench_arrived) > self._timeout:
+            self._give_up(f"no external wrench for {silence:.2f} s: is its publisher alive, its topic reachable?")
         return self.fault
 
     def heed_halt(self) -> None:

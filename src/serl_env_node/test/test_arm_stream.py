@@ -169,6 +169,23 @@ def test_the_peak_force_is_gathered_until_it_is_taken() -> None:
     assert controller.stream.peak(take=True) == pytest.approx(10.0)
 
 
+def test_wrenches_that_stop_are_a_fault_after_the_time_out_and_not_before() -> None:
+    controller = Controller()
+    controller.stream.put_wrench(np.full(6, 1.0))
+    controller.stream.follow(lambda _: HERE, 0.4)
+    assert controller.stream.fault == ""  # 0.4 s of the wall clock went by
+    controller.stream.put_wrench(np.full(6, 1.0))
+    controller.stream.follow(lambda _: HERE, 10.0)
+    assert "no external wrench for 0.5" in controller.stream.fault
+    assert controller.stream.latest().stamp < 1.1  # the motion was given up, not gone on with
+    controller.stream.put_wrench(np.full(6, 1.0))
+    assert controller.stream.check()  # what was missed is not known: a fault until it is forgotten
+    controller.stream.forget()
+    controller.wall += 10.0
+    controller.put()
+    assert controller.stream.check() == ""  # whether one must come at all is for the arm to say
+
+
 def test_the_log_has_each_state_once() -> None:
     controller = Controller()
     controller.stream.take_log()

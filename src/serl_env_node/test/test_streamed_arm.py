@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from arm_cases import CYCLE, GOAL, HOME, IMPEDANCE, RESET, FakeLink, made
+from arm_cases import CYCLE, GOAL, HOME, IMPEDANCE, RESET, FakeLink, made, state_at
 from scipy.spatial.transform import Rotation
 
 from serl_core.errors import ConfigError, SerlError
@@ -264,6 +264,59 @@ class TestWrench:
         )
         assert state.fault == ""
 
+    @staticmethod
+    def sensed(**changes: Any) -> tuple[FakeLink, StreamedArm]:
+        """Return an arm whose wrench comes with each of the controller's cycles while `link.senses`."""
+        link, arm = made(wrench_source="topic", wrench_topic="/wrench", **changes)
+        advance = link.advance
+        link.senses = True  # type: ignore[attr-defined]
+
+        def sense_and_advance(cycles: int, hold: int = 0) -> None:
+            for _ in range(cycles):
+                if link.senses:  # type: ignore[attr-defined]
+                    arm.stream.put_wrench(TestWrench.WRENCH)
+                advance(1, hold)
+
+        link.advance = sense_and_advance  # type: ignore[method-assign]
+        return link, arm
+
+    def test_a_topic_that_falls_silent_is_a_fault_until_a_restart_finds_it_alive(self) -> None:
+        link, arm = self.sensed()
+        assert arm.restart(0).fault == ""
+        assert [arm.track(HERE, 0.1).fault for _ in range(10)] == [""] * 10
+        link.senses = False
+        faults = [arm.track(HERE, 0.1).fault for _ in range(8)]
+        assert faults[0] == "" and "no external wrench for 0.5" in faults[-1]
+        assert "no wrench on /wrench" in arm.restart(0).fault
+        link.senses = True
+        link.advance(1)
+        assert arm.state().fault  # one that came and went is not to be trusted without a restart
+        assert arm.restart(0).fault == ""
+        assert arm.track(HERE, 0.1).fault == ""
+
+    def test_a_topic_that_falls_silent_between_steps_or_in_a_motion_is_seen(self) -> None:
+        link, arm = self.sensed()
+        arm.restart(0)
+        link.senses = False
+        assert "no external wrench" in arm.move(shifted(z=0.05), 3.0).fault
+        link.senses = True
+        arm.restart(0)
+        link.wall += 0.6
+        arm.stream.put(state_at(link.time + CYCLE))  # the controller speaks on
+        assert "no external wrench for 0.6" in arm.state().fault
+
+    def test_a_silent_topic_does_not_keep_the_arm_from_lifting_before_its_joints_move(self) -> None:
+        link, arm = self.sensed()
+        arm.restart(0)
+        link.pose = np.array([*GOAL, *HOME[3:]])
+        link.senses = False
+        link.advance(1)
+        link.wall += 0.6
+        link.advance(1)
+        assert arm.state().fault
+        arm.restart(0)
+        assert max(X_BT.position[2] for _, X_BT in link.targets) == pytest.approx(GOAL[2] + 0.05, abs=1e-3)
+
     def test_nobody_to_measure_it_must_be_said(self) -> None:
         link, arm = made()
         link.changes = {"external_wrench": np.full(6, np.nan)}
@@ -397,6 +450,22 @@ class TestInTheEnvironment:
         env.reset(0)
         env.step(np.array([0, 0, 0, 0, 0, 0, -1.0], np.float32))
         assert link.calls[-1] == ("gripper", 0.0, 40.0)
+
+    def test_wrenches_that_stop_end_the_episode_and_no_reset_goes_on_without_them(self) -> None:
+        link, arm = TestWrench.sensed()
+        env = environment(arm)
+        env.reset(0)
+        assert env.step(None).end_reason == ""
+        link.senses = False
+        results = [env.step(None) for _ in range(8)]
+        ended = next(r for r in results if r.end_reason)
+        assert "fault: no external wrench for" in ended.end_reason
+        assert (ended.truncated, ended.terminated) == (True, False)
+        with pytest.raises(SerlError, match=f"tried {RESETS} times: no wrench on /wrench"):
+            env.reset(None)
+        link.senses = True
+        env.reset(None)
+        assert env.step(None).end_reason == ""
 
     def test_pictures_that_stop_end_the_episode(self) -> None:
         link, arm = made(cameras=("wrist",), image_max_age_s=0.15)
