@@ -92,6 +92,12 @@ class Ros2ControlArmConfig:
     )
     gripper_open: float = parameter(0.04, "position of the open gripper, in its own unit", -1.0, 1.0)
     gripper_closed: float = parameter(0.0, "position of the closed gripper, in its own unit", -1.0, 1.0)
+    gripper_reported_open: float = parameter(
+        0.0,
+        "position that the open gripper reports, where that is another than it is told; 0: gripper_open",
+        -1.0,
+        1.0,
+    )
     gripper_effort: float = parameter(40.0, "largest effort of the gripper, in its own unit", 0.0, 1000.0)
     gripper_width_open: float = parameter(0.08, "width between the fingers of the open gripper [m]", 0.0, 0.5)
     gripper_width: float = parameter(
@@ -144,8 +150,10 @@ class StreamedArm:
             raise ConfigError(f"goal_quaternion_xyzw {config.goal_quaternion_xyzw} has not unit length")
         if config.wrench_source == "topic" and not config.wrench_topic:
             raise ConfigError("wrench_source is topic: name the wrench_topic")
-        if config.gripper_open == config.gripper_closed:
-            raise ConfigError(f"gripper_open and gripper_closed are both {config.gripper_open}")
+        self._reported_open = config.gripper_reported_open or config.gripper_open
+        for name, opened in (("open", config.gripper_open), ("reported_open", self._reported_open)):
+            if opened == config.gripper_closed:
+                raise ConfigError(f"gripper_{name} and gripper_closed are both {opened}")
         if "{camera}" not in config.image_topic and len(config.cameras) > 1:
             raise ConfigError(f"image_topic {config.image_topic!r} needs {{camera}} for several cameras")
         self.goal = Pose.from_arrays(np.array(config.goal_position), np.array(config.goal_quaternion_xyzw))
@@ -170,9 +178,9 @@ class StreamedArm:
     # What the link delivers, from its own thread.
 
     def put_gripper(self, position: float) -> None:
-        """Take in the gripper's position, in its own unit."""
+        """Take in the position that the gripper reports, in its own unit."""
         c = self._config
-        opening = (position - c.gripper_closed) / (c.gripper_open - c.gripper_closed)
+        opening = (position - c.gripper_closed) / (self._reported_open - c.gripper_closed)
         self._width = float(np.clip(opening, 0.0, 1.0)) * c.gripper_width_open
 
     # What the environment asks.

@@ -363,6 +363,13 @@ class TestGripper:
         arm.put_gripper(0.2)
         assert arm.state().gripper_width == pytest.approx(0.06375)
 
+    def test_frankas_hand_is_told_one_fingers_position_and_reports_the_width_of_both(self) -> None:
+        _, arm = made(gripper_action="/g", gripper_open=0.04, gripper_reported_open=0.08)
+        arm.restart(0)
+        for width in (0.0, 0.008, 0.04, 0.08):
+            arm.put_gripper(width)
+            assert arm.state().gripper_width == pytest.approx(width)
+
     def test_actions_for_a_gripper_that_is_not_there(self) -> None:
         _, arm = made()
         with pytest.raises(ConfigError, match="set gripper_action"):
@@ -377,7 +384,8 @@ class TestGripper:
         ({"wrench_source": "topic"}, "name the wrench_topic"),
         ({"cameras": ("a", "b"), "image_topic": "/image"}, "needs {camera}"),
         ({"cameras": ("a",), "crops": (1, 2, 3)}, "crops must have 4 numbers"),
-        ({"gripper_open": 0.1, "gripper_closed": 0.1}, "are both 0.1"),
+        ({"gripper_open": 0.1, "gripper_closed": 0.1}, "gripper_open and gripper_closed are both 0.1"),
+        ({"gripper_closed": 0.1, "gripper_reported_open": 0.1}, "gripper_reported_open and gripper_closed are both"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_by_name(changes: dict, told: str) -> None:
