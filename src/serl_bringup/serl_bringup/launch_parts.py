@@ -8,7 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ament_index_python.packages import get_package_prefix, get_package_share_directory
+from ament_index_python.packages import (
+    PackageNotFoundError,
+    get_package_prefix,
+    get_package_share_directory,
+)
 from launch.actions import (
     DeclareLaunchArgument,
     EmitEvent,
@@ -77,17 +81,37 @@ def outlasting(seconds: float) -> str:
 def describe(task: str, robot: str, folder: Path, robot_ip: str) -> str:
     """Return the robot's description as URDF; a simulation's model is written beside it, to `folder`."""
     if robot == "franka":
-        import xacro
-
-        source = Path(get_package_share_directory("franka_description")) / "robots/fr3/fr3.urdf.xacro"
-        mappings = {"robot_type": "fr3", "robot_ip": robot_ip, "hand": "true", "ros2_control": "true"}
-        return str(xacro.process_file(str(source), mappings=mappings).toxml())
+        return describe_franka(robot_ip)
     executable = Path(get_package_prefix("serl_sim")) / "lib/serl_sim/describe"
     command = [str(executable), task, "--hardware", robot, "--out", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}")
     return (folder / "robot.urdf").read_text(encoding="utf-8")
+
+
+def describe_franka(robot_ip: str) -> str:
+    """Return the description of a Franka FR3 with its hand and its hardware as URDF.
+
+    Raises:
+        RuntimeError: the description has no hardware.
+    """
+    import xacro
+
+    try:  # from v3.4.0 of franka_ros2 on, this file joins arm and hardware; before, the arm's own had both
+        source = Path(get_package_share_directory("franka_bringup")) / "urdf/franka_arm.urdf.xacro"
+    except PackageNotFoundError:
+        source = Path()
+    if not source.is_file():
+        source = Path(get_package_share_directory("franka_description")) / "robots/fr3/fr3.urdf.xacro"
+    mappings = {"robot_type": "fr3", "robot_ip": robot_ip, "hand": "true", "ros2_control": "true"}
+    urdf = str(xacro.process_file(str(source), mappings=mappings).toxml())
+    if "<ros2_control" not in urdf:
+        raise RuntimeError(
+            f"{source} describes no <ros2_control> hardware: build franka_bringup of the same franka_ros2 too, and"
+            " take the franka_description that its .repos file names"
+        )
+    return urdf
 
 
 def robot_parts(
@@ -128,7 +152,8 @@ def robot_parts(
     if robot == "franka":
         share = Path(get_package_share_directory("franka_gripper"))
         source = PythonLaunchDescriptionSource(str(share / "launch/gripper.launch.py"))
-        parts.append(IncludeLaunchDescription(source, launch_arguments={"robot_ip": robot_ip}.items()))
+        given_to_it = {"robot_ip": robot_ip, "namespace": ""}  # the releases up to v3.4.0 have no default for either
+        parts.append(IncludeLaunchDescription(source, launch_arguments=given_to_it.items()))
     return parts, last
 
 
