@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from serl_bringup import graph
 from serl_bringup.launch_plan import LaunchPlan, make_plan
 from serl_bringup.nodes_schema import SCHEMAS
 from serl_bringup.tasks import controller_files, list_robots, load_task
+from serl_controllers import ImpedanceGains
 from serl_core.errors import ConfigError
 
 TASK = "pcb_insertion"
@@ -184,6 +186,20 @@ def test_rcl_can_read_the_controller_managers_files(path: Path) -> None:
     assert "&" not in text and "*" not in text  # rcl knows no anchors
     for name, body in yaml.safe_load(text).items():
         assert list(body) == ["ros__parameters"], name
+
+
+def test_a_franka_begins_softly_in_its_resets_too(plan: Any) -> None:
+    env = plan("franka").env
+    _, path = controller_files(TASK, "franka")
+    sets = yaml.safe_load(path.read_text())["cartesian_impedance_controller"]["ros__parameters"]["gains"]
+    defaults = {"compliant": ImpedanceGains.compliant(), "precise": ImpedanceGains.precise()}
+    assert set(sets) >= {env["gains"], env["reset_gains"]}
+    for name, gains in sets.items():
+        limits = gains.get("error_max", defaults[name].error_max)
+        assert max(k * limit for k, limit in zip(gains["stiffness"][:3], limits[:3], strict=True)) < env["force_limit"]
+    # The longest way is from corner to corner of the box; minimum jerk is 15/8 of the mean speed at its fastest.
+    longest = math.dist(env["box_low"], env["box_high"])
+    assert 15 / 8 * longest / env["reset_seconds"] < 0.15  # [m/s]
 
 
 def test_the_controllers_box_lets_the_environment_do_its_work() -> None:

@@ -107,7 +107,8 @@ class ArmEnvironment:
         """Retract, then move to a random start in the paper's region (Table II) by a scripted motion.
 
         Raises:
-            SerlError: the arm faults in every one of `RESETS` attempts, or cannot be restarted.
+            SerlError: the arm faults, or a live one meets more than the force limit on its way to the start, in every
+                one of `RESETS` attempts, or it cannot be restarted.
         """
         if seed is not None:
             self._rng = np.random.default_rng(seed)
@@ -115,13 +116,17 @@ class ArmEnvironment:
         if self._ground_truth is not None:
             self._ground_truth.reset()
         for _ in range(RESETS):
-            first = self._go_to_start()
+            first, peak_force = self._go_to_start()
             fault = self._arm.state().fault
+            if not fault and self.live and peak_force > self.config.force_limit:
+                fault = f"{peak_force:.0f} N on the way to the start, over force_limit: is something in the way?"
+                self._X_BT = None  # from home again
             if not fault:
                 return first
         raise SerlError(f"the arm cannot be reset, it was tried {RESETS} times: {fault}")
 
-    def _go_to_start(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    def _go_to_start(self) -> tuple[tuple[dict[str, np.ndarray], dict[str, np.ndarray]], float]:
+        """Return the first observation and the largest force after the retraction, which may begin in contact [N]."""
         c, X_BG = self.config, self._arm.goal
         # What was gripped lies elsewhere now: a simulation puts it back, at a real arm somebody must.
         displaced_part = c.gripper and not self.live
@@ -135,11 +140,11 @@ class ArmEnvironment:
         offset = [*self._rng.uniform(-c.reset_xy, c.reset_xy, 2), self._rng.uniform(*c.reset_height)]
         yaw = self._rng.uniform(-c.reset_yaw, c.reset_yaw)
         start = Pose(X_BG.position + offset, Rotation.from_rotvec([0.0, 0.0, yaw]) * X_BG.rotation)
-        self._arm.move(start, c.reset_seconds)
+        moved = self._arm.move(start, c.reset_seconds)
         state = self._arm.track(start, 0.3)
         self._X_BT = start
         self._X_BE0 = state.X_BE
-        return self._observe(state)
+        return self._observe(state), max(moved.peak_force, state.peak_force)
 
     def step(self, action: np.ndarray | None) -> StepResult:
         """Move the target by the action (None: leave it) and let one step's time pass."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -474,6 +475,35 @@ class TestInTheEnvironment:
         link.senses = True
         env.reset(None)
         assert env.step(None).end_reason == ""
+
+    def test_a_force_on_the_way_to_the_start_sends_the_arm_home_again_and_a_lasting_one_ends_it(self) -> None:
+        link, arm = made()
+        env = environment(arm, force_limit=30.0)
+        env.reset(0)
+        link.calls.clear()
+        move, met = arm.move, iter([5.0, 40.0, 0.0, 0.0])  # retraction and way to the start, twice
+
+        def move_and_meet(X_BT: Pose, seconds: float) -> Any:
+            return dataclasses.replace(move(X_BT, seconds), peak_force=next(met, 40.0))
+
+        arm.move = move_and_meet  # type: ignore[method-assign]
+        env.reset(None)
+        assert names(link).count("move_joints") == 1
+        assert env.step(None).end_reason == ""
+        with pytest.raises(SerlError, match=f"tried {RESETS} times: 40 N on the way to the start, over force_limit"):
+            env.reset(None)
+
+    def test_a_retraction_may_begin_in_contact(self) -> None:
+        link, arm = made()
+        env = environment(arm, force_limit=30.0)
+        env.reset(0)
+        link.changes = {"peak_force": 40.0}
+        assert env.step(None).end_reason == "force_limit"
+        link.advance(1)
+        link.changes = {}
+        link.calls.clear()
+        env.reset(None)
+        assert "move_joints" not in names(link)
 
     def test_pictures_that_stop_end_the_episode(self) -> None:
         link, arm = made(cameras=("wrist",), image_max_age_s=0.15)
