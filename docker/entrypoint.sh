@@ -5,4 +5,9 @@ set -e
 source "/opt/ros/${ROS_DISTRO}/setup.bash"
 source /franka/install/setup.bash
 source /serl/install/setup.bash
+# The SpaceMouse's driver, where the image has it.
+if command -v spacenavd >/dev/null; then
+    rm -f /run/spnavd.pid # of before the container was restarted
+    spacenavd || echo "entrypoint: spacenavd did not start, so there is no SpaceMouse" >&2
+fi
 exec "$@"

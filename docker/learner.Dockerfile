@@ -23,11 +23,15 @@ COPY src/serl_reward/package.xml src/serl_reward/
 COPY src/serl_sim/package.xml src/serl_sim/
 RUN apt-get update && rosdep update --rosdistro "${ROS_DISTRO}" \
     && rosdep install --from-paths src --ignore-src --default-yes --rosdistro "${ROS_DISTRO}" \
+        --skip-keys "python3-mujoco-pip python3-gymnasium-pip" \
     && rm -rf /var/lib/apt/lists/*
 
-# JAX brings CUDA along as wheels: the host needs NVIDIA's driver and container toolkit only.
-COPY requirements.txt docker/python_packages.sh ./
-RUN ./python_packages.sh requirements.txt "jax[cuda12]"
+# The Python packages that no distribution has, in front of the distribution's own (docs/adr/0001). JAX brings CUDA
+# along as wheels: the host needs NVIDIA's driver and container toolkit only.
+COPY requirements.txt ./
+RUN pip install --break-system-packages --ignore-installed --no-deps --no-cache-dir --requirement requirements.txt \
+    && version=$(python3 -c 'import importlib.metadata as m; print(m.version("jax"))') \
+    && pip install --break-system-packages --no-cache-dir "jax[cuda12]==${version}"
 
 COPY src src
 RUN source "/opt/ros/${ROS_DISTRO}/setup.bash" \

@@ -14,20 +14,26 @@ RUN apt-get update \
         libegl1 libosmesa6 python3-pip python3-venv \
     && if [ "${FRANKA}" = true ]; then \
         apt-get install --yes --no-install-recommends \
-            "ros-${ROS_DISTRO}-realsense2-camera" "ros-${ROS_DISTRO}-spacenav"; \
+            "ros-${ROS_DISTRO}-realsense2-camera" "ros-${ROS_DISTRO}-spacenav" spacenavd; \
     fi \
     && rm -rf /var/lib/apt/lists/*
 
-# Franka's own stack, at the release that fits the robot's firmware (docs/hardware.md).
-ARG FRANKA_ROS2=v2.0.4
+# Franka's own stack, at the release that fits the robot's firmware (docs/hardware.md); v3 is for Jazzy. The controller
+# manager is built from the same sources as the hardware interface, where the release brings these along. From v3.4.0 on
+# the packages are to include franka_bringup, which has the robot's description.
+ARG FRANKA_ROS2=v3.3.0
+ARG FRANKA_PACKAGES="controller_manager franka_description franka_gripper franka_hardware \
+franka_robot_state_broadcaster franka_semantic_components"
 WORKDIR /franka
 RUN if [ "${FRANKA}" = true ]; then \
         git clone --depth 1 --branch "${FRANKA_ROS2}" https://github.com/frankarobotics/franka_ros2.git src/franka_ros2 \
-        && if [ -f src/franka_ros2/franka.repos ]; then vcs import src < src/franka_ros2/franka.repos; fi \
+        && cat src/franka_ros2/*.repos | vcs import src --recursive --skip-existing \
         && apt-get update && rosdep update --rosdistro "${ROS_DISTRO}" \
-        && rosdep install --from-paths src --ignore-src --default-yes --rosdistro "${ROS_DISTRO}" \
+        && rosdep install --from-paths $(colcon list --packages-up-to ${FRANKA_PACKAGES} --paths-only) \
+            --ignore-src --default-yes --rosdistro "${ROS_DISTRO}" \
         && source "/opt/ros/${ROS_DISTRO}/setup.bash" \
-        && colcon build --merge-install --cmake-args -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF \
+        && colcon build --merge-install --packages-up-to ${FRANKA_PACKAGES} \
+            --cmake-args -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF -DBUILD_TESTS=OFF \
         && rm -rf build log /var/lib/apt/lists/*; \
     else mkdir -p install && touch install/setup.bash; fi
 
@@ -44,11 +50,12 @@ COPY src/serl_reward/package.xml src/serl_reward/
 COPY src/serl_sim/package.xml src/serl_sim/
 RUN apt-get update && rosdep update --rosdistro "${ROS_DISTRO}" \
     && rosdep install --from-paths src --ignore-src --default-yes --rosdistro "${ROS_DISTRO}" \
+        --skip-keys "python3-mujoco-pip python3-gymnasium-pip" \
     && rm -rf /var/lib/apt/lists/*
 
-# The Python packages that no distribution has.
-COPY requirements.txt docker/python_packages.sh ./
-RUN ./python_packages.sh requirements.txt
+# The Python packages that no distribution has, in front of the distribution's own (docs/adr/0001).
+COPY requirements.txt ./
+RUN pip install --break-system-packages --ignore-installed --no-deps --no-cache-dir --requirement requirements.txt
 
 COPY src src
 RUN source "/opt/ros/${ROS_DISTRO}/setup.bash" && source /franka/install/setup.bash \
