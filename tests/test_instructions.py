@@ -21,7 +21,9 @@ def commands(program: str) -> Iterator[list[str]]:
         if path.suffix == ".yaml":  # a folded block is one line
             text = re.sub(r"(?<=[^:>\n|])\n {6}(?=\S)", " ", text)
         text = re.sub(r"\$\{\w+:-([^}]*)\}", lambda default: default[1] or "given", text.replace("\\\n", " "))
-        for found in re.finditer(rf"{program} [^`]*?(?=`|\n|&&|#|$)", re.sub(r"`[^`\n]+\n[^`\n]+`", joined, text)):
+        for found in re.finditer(
+            rf"{program} [^`]*?(?=`|\n|&&|#|$)", re.sub(r"`[^`\n]+\n[^`\n]+`", joined, text)
+        ):
             yield shlex.split(found[0])
 
 

@@ -152,7 +152,8 @@ def robot_parts(
     if robot == "franka":
         share = Path(get_package_share_directory("franka_gripper"))
         source = PythonLaunchDescriptionSource(str(share / "launch/gripper.launch.py"))
-        given_to_it = {"robot_ip": robot_ip, "namespace": ""}  # the releases up to v3.4.0 have no default for either
+        # The releases up to v3.4.0 have no default for either.
+        given_to_it = {"robot_ip": robot_ip, "namespace": ""}
         parts.append(IncludeLaunchDescription(source, launch_arguments=given_to_it.items()))
     return parts, last
 

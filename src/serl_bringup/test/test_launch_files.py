@@ -160,6 +160,8 @@ def test_a_frankas_description_comes_with_its_hardware_or_not_at_all(
         assert launch_parts.describe("pcb_insertion", "franka", tmp_path, "172.16.0.2") == BOTH
         assert described_by in read[0]
     else:
-        with pytest.raises(RuntimeError, match="describes no <ros2_control> hardware: build franka_bringup") as error:
+        with pytest.raises(
+            RuntimeError, match="describes no <ros2_control> hardware: build franka_bringup"
+        ) as error:
             launch_parts.describe("pcb_insertion", "franka", tmp_path, "172.16.0.2")
         assert "\n" not in str(error.value)

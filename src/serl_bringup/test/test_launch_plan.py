@@ -196,7 +196,10 @@ def test_a_franka_begins_softly_in_its_resets_too(plan: Any) -> None:
     assert set(sets) >= {env["gains"], env["reset_gains"]}
     for name, gains in sets.items():
         limits = gains.get("error_max", defaults[name].error_max)
-        assert max(k * limit for k, limit in zip(gains["stiffness"][:3], limits[:3], strict=True)) < env["force_limit"]
+        assert (
+            max(k * limit for k, limit in zip(gains["stiffness"][:3], limits[:3], strict=True))
+            < env["force_limit"]
+        )
     # The longest way is from corner to corner of the box; minimum jerk is 15/8 of the mean speed at its fastest.
     longest = math.dist(env["box_low"], env["box_high"])
     assert 15 / 8 * longest / env["reset_seconds"] < 0.15  # [m/s]

@@ -119,7 +119,9 @@ class ArmEnvironment:
             first, peak_force = self._go_to_start()
             fault = self._arm.state().fault
             if not fault and self.live and peak_force > self.config.force_limit:
-                fault = f"{peak_force:.0f} N on the way to the start, over force_limit: is something in the way?"
+                fault = (
+                    f"{peak_force:.0f} N on the way to the start, over force_limit: is something in the way?"
+                )
                 self._X_BT = None  # from home again
             if not fault:
                 return first

@@ -168,7 +168,9 @@ class ArmStream:
         if self._latest is not None and self.age > self._timeout:
             self._give_up(f"no state from the controller for {self.age:.2f} s")
         if self._wrench is not None and (silence := self._now() - self._wrench_arrived) > self._timeout:
-            self._give_up(f"no external wrench for {silence:.2f} s: is its publisher alive, its topic reachable?")
+            self._give_up(
+                f"no external wrench for {silence:.2f} s: is its publisher alive, its topic reachable?"
+            )
         return self.fault
 
     def heed_halt(self) -> None:

@@ -56,7 +56,10 @@ class Ros2ControlArmConfig:
         0.02, "targets are sent this often on the controller's clock, as a heartbeat too [s]", 0.001, 0.1
     )
     state_timeout_s: float = parameter(
-        0.5, "states and wrenches may be missing this long on the wall clock before it is a fault [s]", 0.02, 10.0
+        0.5,
+        "states and wrenches may be missing this long on the wall clock before it is a fault [s]",
+        0.02,
+        10.0,
     )
     service_timeout_s: float = parameter(
         10.0, "longest wait for a service, or for the first state of a controller [s]", 0.1, 120.0

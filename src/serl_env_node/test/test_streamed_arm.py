@@ -386,7 +386,10 @@ class TestGripper:
         ({"cameras": ("a", "b"), "image_topic": "/image"}, "needs {camera}"),
         ({"cameras": ("a",), "crops": (1, 2, 3)}, "crops must have 4 numbers"),
         ({"gripper_open": 0.1, "gripper_closed": 0.1}, "gripper_open and gripper_closed are both 0.1"),
-        ({"gripper_closed": 0.1, "gripper_reported_open": 0.1}, "gripper_reported_open and gripper_closed are both"),
+        (
+            {"gripper_closed": 0.1, "gripper_reported_open": 0.1},
+            "gripper_reported_open and gripper_closed are both",
+        ),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_by_name(changes: dict, told: str) -> None:
@@ -490,7 +493,9 @@ class TestInTheEnvironment:
         env.reset(None)
         assert names(link).count("move_joints") == 1
         assert env.step(None).end_reason == ""
-        with pytest.raises(SerlError, match=f"tried {RESETS} times: 40 N on the way to the start, over force_limit"):
+        with pytest.raises(
+            SerlError, match=f"tried {RESETS} times: 40 N on the way to the start, over force_limit"
+        ):
             env.reset(None)
 
     def test_a_retraction_may_begin_in_contact(self) -> None:
