@@ -7,6 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from serl_actor.intervention.config import InterventionConfig
 from serl_actor.intervention.device import DeviceLost, Reading, Reconnecting
@@ -138,6 +140,41 @@ def test_letting_go_rests_the_target_first_and_then_hands_back() -> None:
     resting = anna.word(seen(step=1), 0.1)
     assert resting.active and not resting.data.any() and resting.data.size == 6
     assert not anna.word(seen(step=4), 0.4).active
+
+
+def test_releasing_the_clutch_stops_the_arm_at_once() -> None:
+    stick = Stick()
+    anna = person(stick, mode="clutch")
+    stick.axes, stick.clutch = [1.0, 0.0], True
+    assert anna.word(seen(), 0.0).data[0] == pytest.approx(1.0)
+    stick.clutch = False
+    held = anna.word(seen(step=1), 0.1)
+    assert held.active and not held.data.any(), "the stick is still pushed, but nobody asks for motion"
+    stick.clutch = True
+    assert anna.word(seen(step=2), 0.2).data[0] == pytest.approx(1.0)
+
+
+@given(
+    mode=st.sampled_from(("clutch", "motion", "either")),
+    script=st.lists(
+        st.tuples(st.booleans(), st.sampled_from((0.0, 0.08, 0.15, 0.3, 1.0)), st.sampled_from((0.02, 0.2))),
+        max_size=30,
+    ),
+)
+def test_no_action_without_a_wish(mode: str, script: list[tuple[bool, float, float]]) -> None:
+    """Whatever a person does: the arm moves by readings that ask for it, and by no others."""
+    stick, now = Stick(), 0.0
+    own = hand(stick, mode)
+    anna = Teleoperation((own,), "anna")
+    for step, (clutch, push, seconds) in enumerate(script):
+        now += seconds
+        stick.clutch, stick.axes = clutch, [push, 0.0]
+        was_active, word = own.takeover.engaged, anna.word(seen(step=step), now)
+        effort = own.mapping.effort(own.reading)
+        pushed = effort >= (0.05 if was_active else 0.15)
+        wish = (clutch and mode != "motion") or (pushed and mode != "clutch")
+        assert word.active or not wish
+        assert bool(word.data.any()) == (wish and push > 0.05)
 
 
 def test_a_drifting_stick_within_the_dead_zone_never_takes_over() -> None:
@@ -273,6 +310,23 @@ def test_a_leaders_motion_counts_from_where_it_was_last_taken_up() -> None:
     arm.put_clutch(True)
     arm.put(at(0.9), 6.1)
     assert not anna.word(placed(episode=1), 6.1).data.any(), "taken up again elsewhere"
+
+
+def test_a_leader_set_back_within_the_hold_time_takes_the_arm_along_no_more() -> None:
+    anna, arm = guided()
+    arm.put_clutch(True)
+    for now, x in ((0.0, 0.0), (0.1, 0.005)):
+        arm.put(at(x), now)
+        moved = anna.word(placed(), now)
+    assert moved.data[0] == pytest.approx(0.25)
+    arm.put_clutch(False)
+    arm.put(at(-0.01), 0.2)
+    set_back = anna.word(placed(), 0.2)
+    assert set_back.active and not set_back.data.any()
+    arm.put_clutch(True)
+    assert not anna.word(placed(), 0.3).data.any(), "taken up where it is now"
+    arm.put(at(-0.005), 0.4)
+    assert anna.word(placed(), 0.4).data[0] == pytest.approx(0.25), "and followed from there"
 
 
 # Parameters.

@@ -61,13 +61,14 @@ class Hand:
         if was_lost:
             self.takeover.extend(now)
         clutch = self._clutch is not None and self.reading.buttons[self._clutch]
-        if not self.takeover.update(clutch, self.mapping.effort(self.reading), now):
-            self._anchored_in = None
+        self.takeover.update(clutch, self.mapping.effort(self.reading), now)
+        if not self.takeover.wished:
+            self._anchored_in = None  # a device set elsewhere while nothing was asked of it starts from there
         return self.takeover.engaged
 
     def act(self, observation: Observation) -> np.ndarray:
-        """Return the arm's action (n,); zero, which leaves its target where it is, unless the person has it."""
-        if self.reading is None or not self.takeover.engaged:
+        """Return the arm's action (n,); zero, which leaves its target where it is, unless the reading asks for it."""
+        if self.reading is None or not self.takeover.wished:
             return np.zeros(self.mapping.size, np.float32)
         # An episode begins with another pose of the arm: motion counts from there.
         taken_over = self._anchored_in != observation.episode_id
