@@ -9,14 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from serl_core.specs import EnvSpec
-from serl_core.types import Observation, RewardSignal
-
-
-class Policy(Protocol):
-    """Chooses actions."""
-
-    def act(self, observation: Observation) -> np.ndarray:
-        """Return a float32 action (action_size,) in [-1, 1]."""
+from serl_core.types import RewardSignal
 
 
 class RewardFn(Protocol):

@@ -139,7 +139,7 @@ class FakeEnvironment:
 
 
 class FakePolicy:
-    """Implements `serl_core.interfaces.Policy` for `FakeEnvironment`: straight to the goal.
+    """Acts in `FakeEnvironment`: straight to the goal.
 
     Args:
         noise: Standard deviation of Gaussian noise on every action.
