@@ -198,6 +198,11 @@ def test_the_oldest_rows_go_first():
     assert seen == {(e, s) for e in (7, 8, 9) for s in range(10) if (e, s) >= (7, 5)}
 
 
+def test_rows_hold_nothing_that_no_sample_gives():
+    batch = filled(rows_of(recording(1, 5))).sample(2, np.random.default_rng(0))
+    assert set(Layout.of(SPEC).rows) - {"frame", "next_frame"} < set(batch)
+
+
 def test_state_and_restore_give_the_same_samples():
     rows = rows_of(recording(4, 10))
     buffer = filled(rows[:30], capacity=20)

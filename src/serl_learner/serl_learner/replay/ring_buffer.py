@@ -62,7 +62,6 @@ class Layout:
             "action": ((spec.action_size,), np.dtype(np.float32)),
             "reward": ((), np.dtype(np.float32)),
             "discount": ((), np.dtype(np.float32)),
-            "source": ((), np.dtype(np.uint8)),
         }
         frames = {"state": ((spec.policy_state_size,), np.dtype(np.float32))}
         if privileged_size:
@@ -167,7 +166,7 @@ class RingBuffer:
             self._evict()
         frame = self._hold(keys[0], row.frame)
         next_frame = self._hold(keys[1], row.next_frame)
-        values = (frame, next_frame, row.action, row.reward, row.discount, int(row.source))
+        values = (frame, next_frame, row.action, row.reward, row.discount)
         for array, value in zip(self._rows.values(), values, strict=True):
             array[self._head] = value
         self._starts[frame] = self._head
@@ -237,7 +236,11 @@ class RingBuffer:
         return batch
 
     def state(self) -> dict[str, Any]:
-        """Return a copy of everything that `restore` needs."""
+        """Return a copy of everything that `restore` needs.
+
+        For programs that hold a buffer of their own: a resumed run asks for none, it fills its buffers from the bag
+        and goes on with the sampler's state out of the checkpoint.
+        """
         return {
             "size": self._size,
             "head": self._head,
