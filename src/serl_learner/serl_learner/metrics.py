@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,6 +48,7 @@ class MetricsWriter:
 def metrics_writer(run: Path, wandb_project: str) -> MetricsWriter:
     """Return a writer into a run folder, and into a run of its name at Weights & Biases if a project is given.
 
+    What that run is known by there is noted in the folder, so that only a run continued here is continued there.
     ConfigError if that is not installed, SerlError if it cannot begin a run.
     """
     if not wandb_project:
@@ -57,14 +59,28 @@ def metrics_writer(run: Path, wandb_project: str) -> MetricsWriter:
         raise ConfigError(
             "wandb_project needs the package wandb: pip install wandb, or leave it empty"
         ) from error
-    name = run.resolve().name
     try:
-        # A run that is continued here continues there.
-        wandb_run = wandb.init(project=wandb_project, name=name, id=name, dir=str(run), resume="allow")
+        wandb_run = wandb.init(
+            project=wandb_project,
+            name=run.resolve().name,
+            id=_wandb_id(run),
+            dir=str(run),
+            resume="allow",
+        )
     except Exception as error:
         cause = " ".join(str(error).split())
         raise SerlError(f"Weights & Biases cannot begin a run in {wandb_project!r}: {cause}") from error
     return MetricsWriter(run / "tensorboard", wandb_run)
+
+
+def _wandb_id(run: Path) -> str:
+    """Return what a run folder's run is known by at Weights & Biases, noted at its first begin."""
+    file = run / "wandb_id"
+    known = file.read_text().strip() if file.exists() else ""
+    if not known:  # folders of other tasks have the same name, so that a name is no identity
+        known = uuid.uuid4().hex
+        file.write_text(known + "\n")
+    return known
 
 
 class RateMeter:

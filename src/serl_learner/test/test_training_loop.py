@@ -471,9 +471,13 @@ def test_points_go_to_weights_and_biases_when_asked(tmp_path, monkeypatch):
     loop = TrainingLoop(SPEC, config, AGENT, tmp_path / "run", 0)
     loop.write_metrics({"episode/success": 1.0})
     loop.close()
-    assert begun[0]["project"] == "insertion" and begun[0]["id"] == "run" and begun[0]["resume"] == "allow"
+    assert begun[0]["project"] == "insertion" and begun[0]["name"] == "run" and begun[0]["resume"] == "allow"
     assert points == [{"episode/success": 1.0, "critic_updates": 0}] and ended == [True]
     assert list((tmp_path / "run" / "tensorboard").iterdir())
+    for folder in (tmp_path / "run", tmp_path / "other" / "run"):
+        TrainingLoop(SPEC, config, AGENT, folder, 0).close()
+    first, resumed, elsewhere = (given["id"] for given in begun)
+    assert first == resumed != elsewhere, "a run goes on as itself, and as no other of its name"
 
     def refuse(**given):
         raise RuntimeError("no key\nlog in")
