@@ -20,6 +20,7 @@ from serl_learner import checkpoint
 from serl_learner.actor_network import fingerprint
 from serl_learner.agents.config import RLPDConfig
 from serl_learner.vision.backbone_file import Backbone
+from serl_learner.weights import unpack
 
 State = TypeVar("State", bound=tuple)
 
@@ -145,6 +146,13 @@ def restore(
     vision_config = config.vision_config(spec, config.backbone(spec))
     actor_config = config.actor_config(spec.policy_state_size, spec.action_size, vision_config)
     if loaded.weights.fingerprint != fingerprint(spec, actor_config):
+        saved, _ = unpack(loaded.weights, spec)
+        for name in ("std_min", "std_max", "residual_scale"):
+            then, now = getattr(saved, name), getattr(actor_config, name)
+            if then != now:
+                raise SchemaError(
+                    f"{folder} is a checkpoint of another network: {name} was {then}, now {now}"
+                )
         raise SchemaError(f"{folder} is a checkpoint of another image encoder, or of other frozen weights")
     try:
         with ocp.StandardCheckpointer() as checkpointer:

@@ -21,7 +21,7 @@ from serl_core.errors import ConfigError, SchemaError, SerlError
 from serl_core.types import Source
 from serl_learner import checkpoint, weights
 from serl_learner.agents import rlpd
-from serl_learner.agents.config import RLPDConfig
+from serl_learner.agents.config import ResidualConfig, RLPDConfig
 from serl_learner.intake import Intake
 from serl_learner.metrics import RateMeter
 from serl_learner.training_loop import UNLIMITED, LoopConfig, TrainingLoop
@@ -147,6 +147,8 @@ def test_checkpoints_that_do_not_fit_are_refused_in_one_line(trained_run, tmp_pa
         ),
         (loop_with(agent=dataclasses.replace(AGENT, hidden_sizes=(8,))), run, r"hidden_sizes was \(16,\)"),
         (loop_with(agent=dataclasses.replace(AGENT, max_grad_norm=1.0)), run, "max_grad_norm was 0.0"),
+        (loop_with(agent=dataclasses.replace(AGENT, std_min=0.01)), run, "std_min was 1e-05, now 0.01"),
+        (loop_with(agent=dataclasses.replace(AGENT, std_max=2.0)), run, "std_max was 5.0, now 2.0"),
         (loop_with(), tmp_path, "holds no checkpoint"),
         (loop_with(), tmp_path / "nowhere", "holds no checkpoint"),
     ]
@@ -167,6 +169,17 @@ def test_checkpoints_that_do_not_fit_are_refused_in_one_line(trained_run, tmp_pa
         with pytest.raises(SchemaError, match=message) as caught:
             loop.restore(path)
         assert "\n" not in str(caught.value)
+
+
+def test_a_residual_of_another_scale_is_named(tmp_path):
+    shape = {field.name: getattr(AGENT, field.name) for field in dataclasses.fields(AGENT)}
+    residual = ResidualConfig(**{**shape, "bc_updates": 1})
+    loop = loop_with(tmp_path, agent=residual)
+    loop.save(0.0)
+    loop.close()
+    loop_with(agent=residual).restore(tmp_path)
+    with pytest.raises(SchemaError, match="residual_scale was 0.3, now 0.1"):
+        loop_with(agent=dataclasses.replace(residual, residual_scale=0.1)).restore(tmp_path)
 
 
 def test_a_policy_alone_can_be_saved_and_loaded_but_not_trained_on(tmp_path):
