@@ -54,9 +54,8 @@ class Rig:
         for node in (self.node, self.other):
             self.executor.add_node(node)
         self.words: list[Intervention] = []
-        contract.subscription(
-            self.other, contract.INTERVENTION, lambda m: self.words.append(codec.from_intervention(m))
-        )
+        self.stamps: list[float] = []
+        contract.subscription(self.other, contract.INTERVENTION, self.hear)
         self._observations = contract.publisher(self.other, contract.OBSERVATION)
         self._description = contract.publisher(self.other, contract.ENV_DESCRIPTION)
         self._joy = self.other.create_publisher(Joy, "spacenav/joy", 1)
@@ -65,6 +64,10 @@ class Rig:
         self.until(
             lambda: bool(self._observations.get_subscription_count() and self._joy.get_subscription_count())
         )
+
+    def hear(self, message: object) -> None:
+        self.words.append(codec.from_intervention(message))
+        self.stamps.append(codec.from_time(message.header.stamp))
 
     def until(self, happened: Callable[[], bool]) -> None:
         end = time.monotonic() + PATIENCE
@@ -129,6 +132,8 @@ def test_each_observation_is_answered_and_a_push_is_heard_at_once(rigs: Callable
     rig.until(lambda: rig.words[-1].active)  # unasked: in real time nobody waits for it
     word = rig.answer(2)
     assert (word.device, word.episode_id, word.active) == ("spacenav", 4, True)
+    stamps = [stamp for said, stamp in zip(rig.words, rig.stamps, strict=True) if said.step == 2]
+    assert stamps == pytest.approx([0.2] * len(stamps)), "of the observation that they are words on"
     np.testing.assert_allclose(word.data, [0.0, -1.0, 0.0, 0.0, 0.0, 0.0], atol=1e-6)
     assert rig.told()["in_control"] and rig.told()["takeovers"] == 1
     rig.push(0.0, 0.0)

@@ -176,7 +176,7 @@ def from_action(message: Any) -> types.Action:
 
 
 def to_intervention(intervention: types.Intervention, stamp: float) -> wire.Intervention:
-    """Build the message of a person's wish; `stamp` is when the device was read [s]."""
+    """Build the message of a person's wish; `stamp` is that of the last observation that they saw [s]."""
     return wire.Intervention(
         header=_header(stamp, TCP_FRAME),
         device=intervention.device,

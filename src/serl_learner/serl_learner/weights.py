@@ -27,7 +27,7 @@ def encode(
         leaves: Arrays by name; SchemaError unless they are finite and fit `config`.
         spec: Environment that the policy acts in.
         config: Shape of the network.
-        version: Counts publications, from 1.
+        version: Of the policy in its training, rising with its updates; a learner counts from 1, its first policy.
         stamp: Time of packing [s].
     """
     check_leaves(leaves, config)
