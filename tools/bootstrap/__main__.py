@@ -27,6 +27,7 @@ serl: teach a robot arm contact-rich manipulation by reinforcement learning, on 
   ./serl replay BAG          rebuild a replay buffer from a bag and say what is in it
   ./serl tasks               the tasks that can be run
   ./serl new-task NAME       a task of your own in tasks/NAME/: parameters, scene, expert and test
+  ./serl device NAME         what a person's device reads: spacemouse, gamepad, keyboard
   ./serl doctor              what was found on this machine and what is missing
   ./serl bench               the project's figures, measured here
   ./serl COMMAND --help      the options of one command

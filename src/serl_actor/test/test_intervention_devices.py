@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import types
@@ -280,6 +281,7 @@ def test_a_spacemouse_without_its_package_says_how_to_install_it(monkeypatch: py
     with pytest.raises(ConfigError, match="pip install 'pyspacemouse") as told:
         SpaceMouse().open()
     assert "\n" not in str(told.value) and "spacenav" in str(told.value)
+    assert f"{shlex.quote(sys.executable)} -m pip" in str(told.value), "into the environment that asks for it"
 
 
 def test_a_spacemouse_package_that_is_too_old_says_so_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,6 +58,7 @@ def test_it_runs_for_as_long_as_it_is_told(pad: tuple[str, int], capsys: pytest.
         (["dead_zone=2"], "--set: dead_zone must lie in [0.0, 0.9]"),
         (["dead_zon=0.1"], "did you mean dead_zone"),
         (["dead_zone"], "expected PARAMETER=VALUE"),
+        (["dead_zone=["], "'[' is not YAML"),
     ],
 )
 def test_wrong_parameters_are_one_line(settings: list, told: str, capsys: pytest.CaptureFixture) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import sys
@@ -379,6 +380,27 @@ def new_task(
         "" if into.resolve() == Path("tasks").resolve() else f"export SERL_TASK_PATH='{into.absolute()}'; "
     )
     console.print(f"next: {where}./serl test {into / name}; ./serl run {name} --quick", soft_wrap=True)
+
+
+@app.command()
+@one_line_errors
+def device(
+    name: str = typer.Argument(..., metavar="NAME", help="spacemouse, gamepad or keyboard."),
+    source: str = typer.Option(
+        "", metavar="FILE", help="The device's file, e.g. /dev/input/js1; default: the first one found."
+    ),
+    seconds: float = typer.Option(
+        math.inf, min=0.0, show_default="until Ctrl-C", help="How long to show it."
+    ),
+    settings: list[str] = typer.Option(
+        [], "--set", metavar="KEY=VALUE", help="A parameter of the intervention node, e.g. dead_zone=0.1."
+    ),
+) -> None:
+    """Show what a person's device reads, and the action that would come of it, without a robot."""
+    from serl_actor.intervention.self_test import show
+
+    if not show(name, source, settings, seconds):
+        raise typer.Exit(1)
 
 
 @app.command()

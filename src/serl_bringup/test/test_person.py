@@ -53,6 +53,19 @@ def standard_input(file: int) -> Iterator[None]:
         os.close(before)
 
 
+def test_a_device_is_shown_by_a_command(tmp_path: Path) -> None:
+    pad = tmp_path / "js0"
+    os.mkfifo(pad)
+    file = os.open(pad, os.O_RDWR)
+    shown = CliRunner().invoke(app, ["device", "gamepad", "--source", str(pad), "--seconds", "0.2"])
+    os.close(file)
+    assert shown.exit_code == 0 and "gamepad: hands off" in shown.stdout and "left_x" in shown.stdout
+    gone = ["device", "gamepad", "--source", str(tmp_path / "js9"), "--seconds", "0.1"]
+    assert CliRunner().invoke(app, gone).exit_code == 1
+    assert "did you mean gamepad" in refused("device", "gamepd")
+    assert "did you mean dead_zone" in refused("device", "gamepad", "--set", "dead_zon=0.1")
+
+
 def devices(device: str, *settings: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return devices and sources of `--device` with settings."""
     task = load_task("pendulum", [f"intervention.{setting}" for setting in settings], WITH_PERSON)

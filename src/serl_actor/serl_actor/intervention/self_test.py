@@ -1,7 +1,7 @@
 # Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
 """Shows what a device reads and what would be done with it, without ROS and without a robot.
 
-python -m serl_actor.intervention.self_test --device gamepad --set dead_zone=0.1
+`./serl device gamepad --set dead_zone=0.1`, or `ros2 run serl_actor intervention_self_test --device gamepad`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import yaml
@@ -21,7 +22,7 @@ from rich.table import Table
 from serl_actor.intervention.config import InterventionConfig
 from serl_actor.intervention.factory import ATTACHED, make_teleoperation
 from serl_actor.intervention.teleoperation import Teleoperation
-from serl_core.errors import ConfigError, SerlError
+from serl_core.errors import ConfigError, SerlError, suggest
 from serl_core.parameters import from_mapping
 from serl_core.types import Intervention, Observation
 
@@ -76,6 +77,33 @@ def run(config: InterventionConfig, console: Console, seconds: float) -> int:
     return readings
 
 
+def show(device: str, source: str, settings: Sequence[str], seconds: float) -> int:
+    """Show a device's readings on standard output; return how many came.
+
+    Args:
+        device: One of `ATTACHED`; ConfigError if it is not.
+        source: The device's file; "" for the first one found.
+        settings: "parameter=value" of `InterventionConfig`; ConfigError, naming it, if one does not fit.
+        seconds: How long [s]; until Ctrl-C if infinite.
+    """
+    if device not in ATTACHED:
+        raise ConfigError(
+            f"no device {device!r} that is read without ROS{suggest(device, ATTACHED)}; there are"
+            f" {', '.join(sorted(ATTACHED))}"
+        )
+    values: dict[str, Any] = {"rate_hz": 20.0}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {setting}: expected PARAMETER=VALUE")
+        try:
+            values[name] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise ConfigError(f"--set {setting}: {text!r} is not YAML") from None
+    values |= {"devices": [device], "sources": [source]}
+    return run(from_mapping(InterventionConfig, values, "--set"), Console(), seconds)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the self-test; exits 1 if the device was never there."""
     parser = argparse.ArgumentParser(
@@ -90,15 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         help="a parameter of InterventionConfig, e.g. dead_zone=0.1; more than once")  # fmt: skip
     options = parser.parse_args(arguments)
     try:
-        values = dict(setting.split("=", 1) for setting in options.settings if "=" in setting)
-        if len(values) != len(options.settings):
-            raise ConfigError("--set: expected PARAMETER=VALUE")
-        values = {name: yaml.safe_load(text) for name, text in values.items()}
-        values |= {"devices": [options.device], "sources": [options.source]}
-        console = Console()
-        readings = run(
-            from_mapping(InterventionConfig, {"rate_hz": 20.0, **values}, "--set"), console, options.seconds
-        )
+        readings = show(options.device, options.source, options.settings, options.seconds)
     except SerlError as error:
         print(" ".join(str(error).split()), file=sys.stderr)
         return 1

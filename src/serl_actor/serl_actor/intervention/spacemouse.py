@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
+import sys
 from typing import Any
 
 import numpy as np
@@ -12,8 +14,9 @@ from serl_actor.intervention.device import DeviceLost, Reading
 from serl_core.errors import ConfigError
 
 HOW_TO_INSTALL = (
-    "device spacemouse needs pyspacemouse: pip install 'pyspacemouse>=2.1' and apt install libhidapi-hidraw0;"
-    " or run the ROS driver and use device spacenav"
+    # The interpreter that runs this: the user's own pip installs into another.
+    f"device spacemouse needs pyspacemouse: {shlex.quote(sys.executable)} -m pip install 'pyspacemouse>=2.1'"
+    " and sudo apt install libhidapi-hidraw0; or run the ROS driver and use device spacenav"
 )
 MOST_REPORTS = 100
 """Reports taken in one read: a device that sends faster than it is read must not keep the reader for ever."""
@@ -51,7 +54,8 @@ class SpaceMouse:
                 self._mouse = pyspacemouse.open(axis_convention=axes)
         except Exception as error:
             raise DeviceLost(
-                f"spacemouse: {error} (is it plugged in, and may this user read /dev/hidraw*?)"
+                f"spacemouse: {error} (is it plugged in, is libhidapi-hidraw0 installed, and may this user read"
+                " /dev/hidraw*?)"
             ) from error
 
     def read(self, now: float) -> Reading:
