@@ -22,7 +22,7 @@ from serl_core.types import (
 )
 from serl_env_node.config import EnvConfig
 from serl_env_node.operator_floor import OperatorFloor
-from serl_env_node.outbox import Outbox
+from serl_env_node.outbox import WINDOW, Outbox
 from serl_env_node.step_loop import StepLoop
 from serl_reward.awaited import AwaitedReward
 
@@ -145,6 +145,7 @@ class EnvDriver(Generic[M]):
         self._floor = OperatorFloor(FLOOR_SECONDS)
         self._outbox: Outbox[M] = Outbox()
         self._outbox_lock = threading.Lock()
+        self._sending = False
         self._stop = threading.Event()
         self._reset_asked = threading.Event()
         self._reset_seed: int | None = None
@@ -177,13 +178,12 @@ class EnvDriver(Generic[M]):
             self._mailbox.put_intervention(word, now)
 
     def acknowledge(self, ack: TransitionAck) -> None:
-        """Forget what is on disk and send again what is missing there."""
+        """Forget what is on disk and send what is due."""
         if ack.env_id != self._loop.env_id:
             return
         with self._outbox_lock:
-            again = self._outbox.acknowledge(ack)
-        for item in again:
-            self._outlets.transition(item)
+            self._outbox.acknowledge(ack, time.monotonic())
+        self._send_due()
         self._mailbox.wake()
 
     def ask_reset(self, seed: int | None) -> None:
@@ -221,10 +221,7 @@ class EnvDriver(Generic[M]):
                 raise
         while not self._stop.is_set() and self.unacknowledged:  # what was sent must reach the disk
             self._stop.wait(0.5)
-            with self._outbox_lock:
-                again = self._outbox.unacknowledged()
-            for item in again:
-                self._outlets.transition(item)
+            self._repeat_lost()
 
     def _run_episodes(self) -> None:
         episodes, successes = self._config.max_episodes or math.inf, self._config.max_successes or math.inf
@@ -256,7 +253,7 @@ class EnvDriver(Generic[M]):
             item = self._outlets.encode(transition)
             with self._outbox_lock:
                 self._outbox.add(transition.sequence, item)
-            self._outlets.transition(item)
+            self._send_due(1)  # a step does not wait for what an earlier one left
             # Where a verdict was awaited, it has gone out for that.
             if transition.last and self._awaited is None:
                 self._outlets.final(transition.next_observation)
@@ -286,12 +283,31 @@ class EnvDriver(Generic[M]):
 
         self.waiting_for = "receiver of transitions"
         while not self._mailbox.wait(clear, 0.5):
-            with self._outbox_lock:
-                again = self._outbox.unacknowledged()[:1]  # an acknowledgement may have been lost
-            for item in again:
-                self._outlets.transition(item)
+            self._repeat_lost()
         self.waiting_for = ""
         return not self._stop.is_set()
+
+    def _repeat_lost(self) -> None:
+        """Send again what seems lost, be it only its acknowledgement."""
+        with self._outbox_lock:
+            self._outbox.repeat_if_lost(time.monotonic())
+        self._send_due()
+
+    def _send_due(self, most: int = WINDOW) -> None:
+        """Send what is due, `most` items of it; one thread at a time does, so that they leave in order."""
+        with self._outbox_lock:
+            if self._sending:
+                return
+            self._sending = True
+        for _ in range(most):
+            with self._outbox_lock:
+                item = self._outbox.take()
+                self._sending = item is not None
+            if item is None:
+                return
+            self._outlets.transition(item)
+        with self._outbox_lock:
+            self._sending = False
 
     def _judge(self, observation: Observation) -> RewardSignal:
         """Publish an observation, so that reward and policy can work on it at once; return the verdict."""

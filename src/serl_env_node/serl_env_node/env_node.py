@@ -82,7 +82,9 @@ class EnvNode(ShellNode):
         contract.subscription(
             self, contract.INTERVENTION, lambda m: driver.put_intervention(codec.from_intervention(m))
         )
-        contract.subscription(self, contract.TRANSITION_ACK, lambda m: driver.acknowledge(codec.from_ack(m)))
+        contract.subscription(
+            self, contract.TRANSITION_ACK, self.guarded(lambda m: driver.acknowledge(codec.from_ack(m)))
+        )
         self.create_service(Reset, "~/reset", self._on_reset)
         self._work = self.guarded(driver.run)
 

@@ -24,6 +24,7 @@ from serl_core.types import (
 )
 from serl_env_node.config import EnvConfig
 from serl_env_node.driver import EnvDriver, Outlets
+from serl_env_node.outbox import WINDOW
 from serl_env_node.step_loop import StepLoop
 
 PATIENCE = 20.0
@@ -223,6 +224,18 @@ def test_a_restarted_receiver_gets_what_it_lacks_and_a_foreign_one_nothing(rigs:
     rig.acknowledge(2, epoch=2)
     assert [t.sequence for t in rig.sent[before : before + 2]] == [3, 4]
     assert rig.driver.unacknowledged == 2
+
+
+def test_a_receiver_far_behind_gets_its_windows_in_order_while_steps_go_on(rigs: Callable[..., Rig]) -> None:
+    rig = rigs(real_time_factor=100.0, action_timeout_s=0.001)
+    rig.receive = silent
+    rig.start()
+    rig.until(lambda: rig.loop.sequence > 3 * WINDOW)
+    assert len(rig.sent) == WINDOW, "nobody takes them"
+    rig.receive = rig.accept
+    rig.acknowledge(epoch=2)
+    rig.until(lambda: rig.sent[-1].sequence > 4 * WINDOW)
+    assert [t.sequence for t in rig.sent[WINDOW:]] == list(range(1, len(rig.sent) - WINDOW + 1))
 
 
 def test_an_unanswered_observation_is_asked_again_and_answered_once(rigs: Callable[..., Rig]) -> None:
