@@ -178,7 +178,7 @@ class EnvDriver(Generic[M]):
             self._mailbox.put_intervention(word, now)
 
     def acknowledge(self, ack: TransitionAck) -> None:
-        """Forget what is on disk and send what is due."""
+        """Forget what is on disk and send what is due; SerlError where another receiver's log is missed."""
         if ack.env_id != self._loop.env_id:
             return
         with self._outbox_lock:

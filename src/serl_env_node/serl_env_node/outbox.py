@@ -7,6 +7,7 @@ import math
 from collections import deque
 from typing import Generic, TypeVar
 
+from serl_core.errors import SerlError
 from serl_core.types import TransitionAck
 
 M = TypeVar("M")
@@ -58,11 +59,18 @@ class Outbox(Generic[M]):
     def acknowledge(self, ack: TransitionAck, now: float) -> None:
         """Forget what is on disk; what is missing there is due again.
 
+        SerlError where a new receiver lacks what another one acknowledged, which is kept no longer.
+
         Args:
             ack: The receiver's word.
             now: A monotonic clock [s].
         """
         restarted = ack.epoch != self._epoch
+        if restarted and ack.sequence < self.acknowledged:
+            raise SerlError(
+                f"the receiver's log lacks transitions {ack.sequence + 1} to {self.acknowledged} of {ack.env_id}, which"
+                " another one acknowledged: resume that run, or restart the robot side"
+            )
         if ack.sequence > self.acknowledged or not self._items:
             self._since = now
         self._epoch, self.step_limit = ack.epoch, ack.step_limit

@@ -12,7 +12,7 @@ from serl_core import codec, contract
 from serl_core.errors import ConfigError
 from serl_core.shell_node import ShellNode, run
 from serl_learner.config import RecorderConfig
-from serl_learner.recording import Recording
+from serl_learner.recording import Recording, last_sequences
 
 ACK_SECONDS = 0.2
 """Acknowledgements are repeated this often: one may be lost while nodes still discover each other."""
@@ -28,11 +28,12 @@ class RecorderNode(ShellNode):
         self._recording: Recording | None = None
 
     def setup(self) -> None:
-        """Wait for the environment's description, then open the bag."""
+        """Look into the bag, if there is one; wait for the environment's description to go on with it."""
         config = self.config(RecorderConfig)
         if not config.bag:
             raise ConfigError("recorder: the parameter bag must name a folder")
         self._bag = config.bag
+        self._known = last_sequences(self._bag)
         self._ack = contract.publisher(self, contract.TRANSITION_ACK)
         self.create_timer(ACK_SECONDS, self.guarded(self._acknowledge))
         contract.subscription(self, contract.ENV_DESCRIPTION, self.guarded(self._on_description))
@@ -53,7 +54,9 @@ class RecorderNode(ShellNode):
     def _on_description(self, message: Any) -> None:
         if self._recording is None:
             spec = codec.from_description(message)
-            self._recording = Recording(self._bag, spec, time.time_ns(), lambda last, environments: NO_LIMIT)
+            self._recording = Recording(
+                self._bag, spec, time.time_ns(), lambda last, environments: NO_LIMIT, self._known
+            )
         self._recording.intake.greet(message.env_id)
 
     def _acknowledge(self) -> None:

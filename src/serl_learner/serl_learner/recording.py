@@ -10,7 +10,7 @@ from typing import Any
 
 from serl_core.specs import EnvSpec, env_spec_to_json
 from serl_core.types import EpisodeSummary, Transition, TransitionAck
-from serl_learner.bag.reader import TRANSITION, BagReader
+from serl_learner.bag.reader import TRANSITION, BagReader, read_transitions
 from serl_learner.bag.writer import BagWriter
 from serl_learner.intake import Intake, Receipt
 
@@ -79,6 +79,15 @@ class Recording:
         """Finish the bag."""
         with self._lock:
             self._writer.close()
+
+
+def last_sequences(path: str | Path) -> dict[str, int]:
+    """Return the last sequence in a bag by environment, for its next recorder; {} where there is no bag yet."""
+    known: dict[str, int] = {}
+    if any(Path(path).glob("*.mcap")):
+        for transition in read_transitions(path):
+            known[transition.env_id] = max(transition.sequence, known.get(transition.env_id, 0))
+    return known
 
 
 def read_episodes(path: str | Path) -> Iterator[EpisodeSummary]:
