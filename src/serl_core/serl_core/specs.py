@@ -145,6 +145,28 @@ class EnvSpec:
         return np.clip(array, -1.0, 1.0)
 
 
+def first_difference(spec: EnvSpec, other: EnvSpec) -> str:
+    """Return in words the first field in which `other` is not as `spec`, with both values; "" if they are equal."""
+    theirs = _facts(other)
+    for name, value in _facts(spec).items():
+        if theirs[name] != value:  # names of arrays come before what is said of each
+            return f"{name} is {theirs[name]!r}, not {value!r}"
+    return ""
+
+
+def _facts(spec: EnvSpec) -> dict[str, object]:
+    """Return every field of a spec by name, those of its arrays too."""
+    facts: dict[str, object] = {}
+    for name, value in vars(spec).items():
+        if name not in ("state", "images"):
+            facts[name] = value
+            continue
+        facts[name] = tuple(array.name for array in value)
+        for array in value:
+            facts.update({f"{name}.{array.name}.{key}": said for key, said in vars(array).items()})
+    return facts
+
+
 def env_spec_to_json(spec: EnvSpec) -> str:
     """Serialise a spec, for run folders and bags."""
     return json.dumps(asdict(spec), sort_keys=True)

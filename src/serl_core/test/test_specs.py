@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from serl_core.errors import SchemaError
-from serl_core.specs import ArraySpec, EnvSpec, env_spec_from_json, env_spec_to_json
+from serl_core.specs import ArraySpec, EnvSpec, env_spec_from_json, env_spec_to_json, first_difference
 from serl_core.testing.fakes import fake_spec
 
 
@@ -39,20 +39,29 @@ def test_fingerprint_survives_json() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "told"),
     [
-        {"task": "u"},
-        {"action_unit": "cm"},
-        {"action_size": 3},
-        {"policy_keys": ("wrist", "force", "pose")},
-        {"step_seconds": 0.2},
-        {"max_steps": 11},
-        {"images": (ArraySpec("wrist", (4, 6, 3), "uint8"),)},
-        {"state": tuple(dataclasses.replace(a, unit="mm") for a in small_spec().state)},
+        ({"task": "u"}, "task is 'u', not 't'"),
+        ({"action_unit": "cm"}, "action_unit is 'cm', not 'm'"),
+        ({"action_size": 3}, "action_size is 3, not 2"),
+        ({"policy_keys": ("wrist", "force", "pose")}, "policy_keys is ('wrist', 'force', 'pose'), not"),
+        ({"step_seconds": 0.2}, "step_seconds is 0.2, not 0.1"),
+        ({"max_steps": 11, "step_seconds": 0.1}, "max_steps is 11, not 10"),
+        (
+            {"images": (ArraySpec("wrist", (4, 6, 3), "uint8"),)},
+            "images.wrist.shape is (4, 6, 3), not (4, 5, 3)",
+        ),
+        ({"images": (), "policy_keys": ("pose",)}, "images is (), not ('wrist',)"),
+        (
+            {"state": tuple(dataclasses.replace(a, unit="mm") for a in small_spec().state)},
+            "state.pose.unit is 'mm', not ''",
+        ),
     ],
 )
-def test_fingerprint_notices_every_change(changes: dict) -> None:
+def test_every_change_is_noticed_and_told(changes: dict, told: str) -> None:
     assert small_spec(**changes).fingerprint != small_spec().fingerprint
+    assert first_difference(small_spec(), small_spec(**changes)).startswith(told)
+    assert first_difference(small_spec(), small_spec()) == ""
 
 
 def test_policy_vector_concatenates_in_the_order_of_the_policy_keys_and_scales() -> None:

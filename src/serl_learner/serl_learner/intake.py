@@ -61,6 +61,10 @@ class Intake:
         """Count an environment that showed up among those that `acks` tells how to go on."""
         self._present.add(env_id)
 
+    def knows(self, env_id: str) -> bool:
+        """Return whether an environment has been heard in this life."""
+        return env_id in self._present
+
     def receive(self, env_id: str, sequence: int, stamp_ns: int, cdr: bytes) -> Receipt:
         """Write one transition unless it is known already or a predecessor is missing."""
         self._present.add(env_id)

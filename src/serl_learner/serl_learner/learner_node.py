@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import ctypes
-import queue
+import threading
 import threading
 import time
 from collections.abc import Callable
@@ -38,8 +38,7 @@ class LearnerNode(ShellNode):
 
     def __init__(self) -> None:
         super().__init__("learner")
-        self._described: queue.Queue[EnvSpec] = queue.Queue()
-        self._env_ids: list[str] = []
+        self._described: list[tuple[str, EnvSpec]] = []
         self._recording: Recording | None = None
         self._loop: TrainingLoop | None = None
         self._stop = threading.Event()
@@ -107,17 +106,18 @@ class LearnerNode(ShellNode):
     # The executor's thread.
 
     def _on_description(self, message: Any) -> None:
-        self._env_ids.append(message.env_id)
+        described = (message.env_id, codec.from_description(message))
+        self._described.append(described)
         if self._recording is not None:
-            self._recording.intake.greet(message.env_id)
-        else:
-            self._described.put(codec.from_description(message))
+            self._recording.greet(*described)
 
     def _on_transition(self, cdr: bytes) -> None:
         recording = self._recording
         if recording is None:
             return  # the environment sends it again
         message = deserialize_message(cdr, contract.TRANSITION.type)
+        if not recording.expects(message.env_id):
+            return
         transition = codec.from_transition(recording.spec, message)
         receipt = recording.receive(transition, time.time_ns(), cdr)
         if receipt.new and self._loop is not None:
@@ -190,14 +190,10 @@ class LearnerNode(ShellNode):
 
     def _begin(self) -> TrainingLoop | None:
         """Build the loop for the environment that described itself; take up what the run folder holds."""
-        while not self._stop.is_set():
-            try:
-                spec = self._described.get(timeout=0.1)
-                break
-            except queue.Empty:
-                continue
-        else:
-            return None
+        while not self._described:
+            if self._stop.wait(0.1):
+                return None
+        spec = self._described[0][1]
         out = Path(self._config.out)
         pace = float(self._agent.utd_ratio) if self._config.pace else 0.0
         loop = TrainingLoop(spec, self._loop_config, self._agent, out, self._config.seed, pace)
@@ -212,8 +208,8 @@ class LearnerNode(ShellNode):
         facts = {"seed": self._config.seed}
         recording = Recording(out / "bag", spec, time.time_ns(), loop.step_limit, known, facts)
         self._recording = recording  # from here on, who describes itself is greeted there
-        for env_id in self._env_ids:
-            recording.intake.greet(env_id)
+        for described in self._described:
+            recording.greet(*described)
         self._labels = LabelFile(out / "bag")
         return loop
 

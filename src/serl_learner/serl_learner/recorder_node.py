@@ -52,20 +52,22 @@ class RecorderNode(ShellNode):
         return self._recording.figures() if self._recording is not None else {}
 
     def _on_description(self, message: Any) -> None:
+        spec = codec.from_description(message)
         if self._recording is None:
-            spec = codec.from_description(message)
             self._recording = Recording(
                 self._bag, spec, time.time_ns(), lambda last, environments: NO_LIMIT, self._known
             )
-        self._recording.intake.greet(message.env_id)
+        self._recording.greet(message.env_id, spec)
 
     def _acknowledge(self) -> None:
         for ack in self._recording.acks() if self._recording is not None else ():
             self._ack.publish(codec.to_ack(ack))
 
     def _on_transition(self, cdr: bytes) -> None:
-        if self._recording is not None:
-            message = deserialize_message(cdr, contract.TRANSITION.type)
+        if self._recording is None:
+            return  # the environment sends it again
+        message = deserialize_message(cdr, contract.TRANSITION.type)
+        if self._recording.expects(message.env_id):
             transition = codec.from_transition(self._recording.spec, message)
             receipt = self._recording.receive(transition, time.time_ns(), cdr)
             self._ack.publish(codec.to_ack(receipt.ack))

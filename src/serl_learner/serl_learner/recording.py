@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from serl_core.specs import EnvSpec, env_spec_to_json
+from serl_core.errors import SchemaError
+from serl_core.specs import EnvSpec, env_spec_to_json, first_difference
 from serl_core.types import EpisodeSummary, Transition, TransitionAck
 from serl_learner.bag.reader import TRANSITION, BagReader, read_transitions
 from serl_learner.bag.writer import BagWriter
@@ -53,6 +54,21 @@ class Recording:
         self._writer = BagWriter(Path(path), TOPICS, metadata, append=True)
         self.intake = Intake(self._writer, TRANSITION_TOPIC, epoch, step_limit, dict(known or {}))
         self._written = 0
+
+    def greet(self, env_id: str, spec: EnvSpec) -> None:
+        """Expect transitions of an environment that described itself; SchemaError unless it is as the others."""
+        difference = first_difference(self.spec, spec)
+        if difference:
+            raise SchemaError(
+                f"environment {env_id} is another than the recording's: {difference};"
+                " restart the robot side with the run's settings"
+            )
+        with self._lock:
+            self.intake.greet(env_id)
+
+    def expects(self, env_id: str) -> bool:
+        """Return whether an environment has been greeted; what comes before that is sent again."""
+        return self.intake.knows(env_id)
 
     def receive(self, transition: Transition, stamp_ns: int, cdr: bytes) -> Receipt:
         """Write a transition's message, received at `stamp_ns`, unless it is known or out of order."""

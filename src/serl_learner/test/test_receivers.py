@@ -1,5 +1,5 @@
 # Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
-"""The recorder on the wire: one bag, however often its recorder is started."""
+"""Learner and recorder on the wire: one bag, however often they are started, and of one kind of environment."""
 
 from __future__ import annotations
 
@@ -8,29 +8,33 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
-from test_bag_samples import STATE, transitions
+from test_bag_samples import IMAGES, STATE, transitions
 
 from serl_core import codec, contract
+from serl_core.shell_node import ShellNode
 from serl_core.specs import EnvSpec
 from serl_core.types import TransitionAck
 from serl_learner.bag.reader import read_transitions
+from serl_learner.learner_node import LearnerNode
 from serl_learner.recorder_node import RecorderNode
 
-PATIENCE = 20.0
-"""Longest that a test waits for something that must happen [s]; a loaded machine is slow."""
+PATIENCE = 120.0
+"""Longest that a test waits for something that must happen [s]; a loaded machine compiles slowly."""
 
 
 class Rig:
-    """A recorder with an environment that it hears."""
+    """A receiver of transitions, with an environment that it hears."""
 
-    def __init__(self, bag: Path) -> None:
-        self.node = RecorderNode()
-        self.node.declare_parameter("bag", str(bag))
+    def __init__(self, node: type[ShellNode], parameters: dict[str, Any]) -> None:
+        self.node = node()
+        for name, value in parameters.items():
+            self.node.declare_parameter(name, value)
         self.env = rclpy.create_node("env")
         self.executor = SingleThreadedExecutor()
         for node in (self.node, self.env):
@@ -42,6 +46,7 @@ class Rig:
         self._description = contract.publisher(self.env, contract.ENV_DESCRIPTION)
         self.transition = contract.publisher(self.env, contract.TRANSITION)
         assert self.node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+        assert self.node.trigger_activate() == TransitionCallbackReturn.SUCCESS
         self.until(lambda: bool(self.transition.get_subscription_count()))
 
     def describe(self, spec: EnvSpec = STATE, env_id: str = "env-a") -> None:
@@ -62,15 +67,15 @@ class Rig:
 
 
 @pytest.fixture
-def rigs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], Rig]]:
+def rigs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Rig]]:
     with socket.socket() as free:  # a domain that no other run on this machine is in
         free.bind(("127.0.0.1", 0))
         monkeypatch.setenv("ROS_DOMAIN_ID", str(1 + free.getsockname()[1] % 100))
     rclpy.init()
     made: list[Rig] = []
 
-    def make(bag: Path) -> Rig:
-        made.append(Rig(bag))
+    def make(node: type[ShellNode] = RecorderNode, **parameters: Any) -> Rig:
+        made.append(Rig(node, parameters))
         return made[-1]
 
     yield make
@@ -80,11 +85,11 @@ def rigs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], Rig]]:
 
 
 def test_a_recorder_that_is_started_again_goes_on_where_its_bag_ends(
-    rigs: Callable[[Path], Rig], tmp_path: Path
+    rigs: Callable[..., Rig], tmp_path: Path
 ) -> None:
     row = list(islice(transitions(STATE), 9))
     for known in (0, 4):
-        rig = rigs(tmp_path / "bag")
+        rig = rigs(bag=str(tmp_path / "bag"))
         rig.describe()
         rig.until(lambda rig=rig: bool(rig.acks))
         assert {ack.sequence for ack in rig.acks} == {known}, "it must say what it has, before anything comes"
@@ -94,3 +99,26 @@ def test_a_recorder_that_is_started_again_goes_on_where_its_bag_ends(
         assert rig.node.diagnostics() == {"written": 4, "duplicates": 0, "gaps": 0}
         rig.node.release()
     assert [t.sequence for t in read_transitions(tmp_path / "bag")] == list(range(1, 9))
+
+
+def test_an_environment_that_is_another_ends_either_in_one_line(
+    rigs: Callable[..., Rig], tmp_path: Path
+) -> None:
+    small = {"hidden_sizes": [16], "ensemble_size": 2, "batch_size": 8, "utd_ratio": 2}
+    for node, parameters in (
+        (RecorderNode, {"bag": str(tmp_path / "bag")}),
+        (LearnerNode, {"out": str(tmp_path / "run"), **small}),
+    ):
+        rig = rigs(node, **parameters)
+        rig.describe()
+        rig.until(lambda rig=rig: bool(rig.acks))
+        shape = codec.to_transition(IMAGES, next(transitions(IMAGES, "env-b")))
+        rig.transition.publish(shape)  # it may come before its description
+        rig.transition.publish(codec.to_transition(STATE, next(transitions(STATE))))
+        rig.until(lambda rig=rig: rig.acks[-1].sequence == 1)
+        assert not rig.node.failure
+        rig.describe(IMAGES, "env-b")
+        rig.until(lambda rig=rig: bool(rig.node.failure))
+        assert "env-b is another" in rig.node.failure and "\n" not in rig.node.failure
+        assert "images is ('wrist',), not ()" in rig.node.failure
+        assert "restart the robot side" in rig.node.failure
