@@ -12,7 +12,7 @@ import threading
 import traceback
 import typing
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -38,12 +38,17 @@ class ShellNode(LifecycleNode):
 
     Subclasses override `setup` (on configure), `start` (on activate), `stop` (on deactivate), `release` (on
     cleanup and shutdown) and `diagnostics`. `fail` may be called from any thread: it ends the process with
-    status 3 after an orderly `stop` and `release`.
+    status 3 after an orderly `stop` and `release`. A process is configured once; asked again, it ends that way.
     """
+
+    stops_for_good: ClassVar[bool] = False
+    """Whether `stop` ends the node's work: activated again, it ends in one line too."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.failure = ""
+        self._was_configured = False
+        self._was_stopped = False
         self.ended = threading.Event()
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 5)
         self.create_timer(1.0, self._publish_diagnostics)
@@ -104,17 +109,26 @@ class ShellNode(LifecycleNode):
             self.fail(error)
             return TransitionCallbackReturn.FAILURE
 
+    def _refuse(self, again: str, was: str) -> None:
+        raise SerlError(f"{self.get_name()} cannot be {again} again after it was {was}: start the node anew")
+
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Run `setup`."""
+        """Run `setup`, once."""
+        if self._was_configured:
+            return self._edge(lambda: self._refuse("configured", "cleaned up"))
+        self._was_configured = True
         return self._edge(self.setup)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Run `start`."""
+        """Run `start`, again only where a stop is not for good."""
+        if self._was_stopped and self.stops_for_good:
+            return self._edge(lambda: self._refuse("activated", "deactivated"))
         super().on_activate(state)
         return self._edge(self.start)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Run `stop`."""
+        self._was_stopped = True
         super().on_deactivate(state)
         return self._edge(self.stop)
 

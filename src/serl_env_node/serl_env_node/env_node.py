@@ -26,6 +26,8 @@ from serl_reward.awaited import AwaitedReward
 class EnvNode(ShellNode):
     """Publishes observations, executes actions, publishes final transitions."""
 
+    stops_for_good = True  # its episode has ended as stopped, and its arm was halted
+
     def __init__(self) -> None:
         super().__init__("env")
         self._driver: EnvDriver | None = None

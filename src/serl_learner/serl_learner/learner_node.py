@@ -36,6 +36,8 @@ COMPILING_SECONDS = 1.0
 class LearnerNode(ShellNode):
     """Receives in the executor's thread, learns in a thread of its own."""
 
+    stops_for_good = True  # its bag is finished then, and nobody describes an environment to it again
+
     def __init__(self) -> None:
         super().__init__("learner")
         self._described: list[tuple[str, EnvSpec]] = []
@@ -64,7 +66,6 @@ class LearnerNode(ShellNode):
 
     def start(self) -> None:
         """Begin to learn as soon as an environment describes itself."""
-        self._stop.clear()
         self._thread = threading.Thread(target=self.guarded(self._learn), name="learn", daemon=True)
         self._thread.start()
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -28,10 +27,13 @@ PATIENCE = 120.0
 """Longest that a test waits for something that must happen [s]; a loaded machine compiles slowly."""
 
 
+SMALL = {"hidden_sizes": [16], "ensemble_size": 2, "batch_size": 8, "utd_ratio": 2}
+
+
 class Rig:
     """A receiver of transitions, with an environment that it hears."""
 
-    def __init__(self, node: type[ShellNode], parameters: dict[str, Any]) -> None:
+    def __init__(self, node: type[ShellNode], **parameters: Any) -> None:
         self.node = node()
         for name, value in parameters.items():
             self.node.declare_parameter(name, value)
@@ -58,7 +60,10 @@ class Rig:
             assert time.monotonic() < end, "it did not happen"
             self.executor.spin_once(timeout_sec=0.05)
 
-    def close(self) -> None:
+    def __enter__(self) -> Rig:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self.node.stop()
         self.node.release()
         self.executor.shutdown()
@@ -66,59 +71,50 @@ class Rig:
         self.env.destroy_node()
 
 
-@pytest.fixture
-def rigs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Rig]]:
-    with socket.socket() as free:  # a domain that no other run on this machine is in
-        free.bind(("127.0.0.1", 0))
-        monkeypatch.setenv("ROS_DOMAIN_ID", str(1 + free.getsockname()[1] % 100))
+@pytest.fixture(autouse=True)
+def ros() -> Iterator[None]:
     rclpy.init()
-    made: list[Rig] = []
-
-    def make(node: type[ShellNode] = RecorderNode, **parameters: Any) -> Rig:
-        made.append(Rig(node, parameters))
-        return made[-1]
-
-    yield make
-    for rig in made:
-        rig.close()
+    yield
     rclpy.shutdown()
 
 
-def test_a_recorder_that_is_started_again_goes_on_where_its_bag_ends(
-    rigs: Callable[..., Rig], tmp_path: Path
-) -> None:
+def test_a_recorder_that_is_started_again_goes_on_where_its_bag_ends(tmp_path: Path) -> None:
     row = list(islice(transitions(STATE), 9))
     for known in (0, 4):
-        rig = rigs(bag=str(tmp_path / "bag"))
-        rig.describe()
-        rig.until(lambda rig=rig: bool(rig.acks))
-        assert {ack.sequence for ack in rig.acks} == {known}, "it must say what it has, before anything comes"
-        for each in row[known : known + 4]:
-            rig.transition.publish(codec.to_transition(STATE, each))
-        rig.until(lambda rig=rig, known=known: rig.acks[-1].sequence == known + 4)
-        assert rig.node.diagnostics() == {"written": 4, "duplicates": 0, "gaps": 0}
-        rig.node.release()
+        with Rig(RecorderNode, bag=str(tmp_path / "bag")) as rig:
+            rig.describe()
+            rig.until(lambda rig=rig: bool(rig.acks))
+            assert {ack.sequence for ack in rig.acks} == {known}, "it must say so before anything comes"
+            for each in row[known : known + 4]:
+                rig.transition.publish(codec.to_transition(STATE, each))
+            rig.until(lambda rig=rig, known=known: rig.acks[-1].sequence == known + 4)
+            assert rig.node.diagnostics()["written"] == 4
     assert [t.sequence for t in read_transitions(tmp_path / "bag")] == list(range(1, 9))
 
 
-def test_an_environment_that_is_another_ends_either_in_one_line(
-    rigs: Callable[..., Rig], tmp_path: Path
+@pytest.mark.parametrize(
+    ("node", "folder", "settings"), [(RecorderNode, "bag", {}), (LearnerNode, "out", SMALL)]
+)
+def test_an_environment_that_is_another_ends_it_in_one_line(
+    node: type[ShellNode], folder: str, settings: dict[str, Any], tmp_path: Path
 ) -> None:
-    small = {"hidden_sizes": [16], "ensemble_size": 2, "batch_size": 8, "utd_ratio": 2}
-    for node, parameters in (
-        (RecorderNode, {"bag": str(tmp_path / "bag")}),
-        (LearnerNode, {"out": str(tmp_path / "run"), **small}),
-    ):
-        rig = rigs(node, **parameters)
+    with Rig(node, **{folder: str(tmp_path / folder)}, **settings) as rig:
         rig.describe()
-        rig.until(lambda rig=rig: bool(rig.acks))
-        shape = codec.to_transition(IMAGES, next(transitions(IMAGES, "env-b")))
-        rig.transition.publish(shape)  # it may come before its description
+        rig.until(lambda: bool(rig.acks))
+        other = codec.to_transition(IMAGES, next(transitions(IMAGES, "env-b")))
+        rig.transition.publish(other)  # it may come before its description
         rig.transition.publish(codec.to_transition(STATE, next(transitions(STATE))))
-        rig.until(lambda rig=rig: rig.acks[-1].sequence == 1)
+        rig.until(lambda: rig.acks[-1].sequence == 1)
         assert not rig.node.failure
         rig.describe(IMAGES, "env-b")
-        rig.until(lambda rig=rig: bool(rig.node.failure))
+        rig.until(lambda: bool(rig.node.failure))
         assert "env-b is another" in rig.node.failure and "\n" not in rig.node.failure
         assert "images is ('wrist',), not ()" in rig.node.failure
         assert "restart the robot side" in rig.node.failure
+
+
+def test_a_learner_that_was_stopped_does_not_claim_to_work(tmp_path: Path) -> None:
+    with Rig(LearnerNode, out=str(tmp_path), **SMALL) as rig:
+        assert rig.node.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
+        assert rig.node.trigger_activate() == TransitionCallbackReturn.FAILURE
+        assert rig.node.failure.startswith("learner cannot be activated again") and rig.node.ended.is_set()
