@@ -105,6 +105,7 @@ class TrainingLoop:
         self._state = self._placement.everywhere(self._rule.init(agent, spec, seed, backbone))
         self._critic_updates = 0
         self._actor_updates = 0
+        self._restored = False
         privileged = agent.privileged_spec(spec)
         self._joiner = Joiner(spec, privileged=privileged)
         self._cache: FeatureCache | None = None
@@ -347,7 +348,7 @@ class TrainingLoop:
             The last loss; NaN where nothing was to be cloned. ConfigError if there are no demonstrations; SerlError
             after `max_skipped_in_row` updates in a row that were skipped, or all that there are.
         """
-        cloning = self.agent.bc_updates > 0 and self._critic_updates == 0
+        cloning = self.agent.bc_updates > 0 and not self._restored
         self.take_in()
         if (cloning or self.agent.needs_demonstrations) and not len(self._demo):
             otherwise = ", or set bc_updates to 0" if self.agent.method == RLPDConfig.method else ""
@@ -449,6 +450,7 @@ class TrainingLoop:
             path: A run folder, its checkpoints or one of them; SchemaError if it does not fit.
         """
         self._state, metadata = learner_checkpoint.restore(path, self._state, self.agent, self.spec)
+        self._restored = True
         self._critic_updates = int(metadata["critic_updates"])
         self._actor_updates = int(metadata["actor_updates"])
         self._sampler.restore(metadata["sampler"])

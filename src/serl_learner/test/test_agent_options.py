@@ -217,6 +217,21 @@ def test_the_actor_is_cloned_before_anything_else():
     assert loop.metrics["skipped"] == 0
 
 
+def test_a_run_interrupted_between_cloning_and_its_first_update_is_not_cloned_again(tmp_path):
+    agent = dataclasses.replace(AGENT, bc_updates=40)
+    loops = [TrainingLoop(SPEC, LOOP, agent, run, 0) for run in (tmp_path, None)]
+    for loop in loops:
+        for transition in shown([0.5, -0.3]):
+            loop.ingest(transition, demo=True)
+    first, resumed = loops
+    assert np.isfinite(first.pretrain())
+    first.save(0.0)
+    first.close()
+    resumed.restore(tmp_path)
+    assert resumed.critic_updates == 0 and np.isnan(resumed.pretrain())
+    assert resumed.policy_weights(0.0) == first.policy_weights(0.0)
+
+
 def test_cloning_nothing_is_refused_and_not_cloning_changes_nothing():
     with pytest.raises(ConfigError, match="needs demonstrations"):
         TrainingLoop(SPEC, LOOP, dataclasses.replace(AGENT, bc_updates=5), None, 0).pretrain()
