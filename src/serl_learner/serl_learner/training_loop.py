@@ -22,7 +22,7 @@ from serl_learner import learner_checkpoint, weights
 from serl_learner.agents import bc, grasp, rlpd
 from serl_learner.agents.config import RLPDConfig
 from serl_learner.agents.registry import agent_of
-from serl_learner.bag.labels import human_reward
+from serl_learner.bag.labels import HUMAN, human_reward
 from serl_learner.metrics import RateMeter, metrics_writer
 from serl_learner.placement import Placement
 from serl_learner.replay.joiner import Joiner, Row
@@ -192,7 +192,10 @@ class TrainingLoop:
                 self._returns.add(transition)
                 self._successes.add(transition)
                 if transition.last:
-                    self._last_steps[transition.env_id, transition.episode_id] = transition.step
+                    episode = (transition.env_id, transition.episode_id)
+                    self._last_steps[episode] = transition.step
+                    if transition.reward_source == HUMAN:  # a resumed run reads what people said meanwhile
+                        self._judged[episode] = transition.success
             self._env_steps += 0 if demo else len(rows)
             if self._cache is not None:
                 self._arrived.extend((row, demo) for row in rows)
@@ -201,7 +204,9 @@ class TrainingLoop:
             return len(rows)
 
     def relabel(self, episodes: Mapping[tuple[str, int], bool]) -> int:
-        """Put people's words on episodes into effect on the rows held; see `bag.labels.judged_by_human`.
+        """Put people's words on episodes into effect on the rows held, on the share of successes and on the return.
+
+        See `bag.labels.judged_by_human`.
 
         May be called with the same words again, and with words on episodes that have not come yet or are no longer
         held. A word that is taken back leaves the rows as they are; a resumed run reads them afresh.
@@ -219,6 +224,8 @@ class TrainingLoop:
                 if episode in self._last_steps and self._judged.get(episode) != success
             }
             for episode, success in list(news.items()):
+                self._returns.relabel(episode, human_reward(success)[0])
+                self._successes.relabel(episode, success)
                 place = (episode, self._last_steps[episode], *human_reward(success))
                 held = [buffer.relabel(*place) for buffer in (self._online, self._demo)]
                 if not any(held):
@@ -303,7 +310,9 @@ class TrainingLoop:
             now: A monotonic clock [s], for the rate.
         """
         decay_at = 0.0 if self.agent.demos_only else self.agent.decay_success_rate
-        if decay_at and self._successes.share() >= decay_at:
+        with self._lock:
+            share = self._successes.share()
+        if decay_at and share >= decay_at:
             self._state = self._state._replace(step_scale=jnp.float32(self.agent.decay_factor))
         batches = self._prefetched if self._prefetched is not None else self._sample()
         batches = self._placement.shared(batches)
@@ -400,6 +409,8 @@ class TrainingLoop:
         """
         trained_on = max(1, self._env_steps - self.config.min_online)
         nan = float("nan")
+        with self._lock:
+            return_mean = self._returns.mean()
         return LearnerStatus(
             task=self.spec.task,
             phase=phase,
@@ -411,7 +422,7 @@ class TrainingLoop:
             update_rate=self._rate.rate(now),
             update_to_data=self._critic_updates / trained_on,
             q_mean=self._settled.get("q_mean", nan),
-            return_mean=self._returns.mean(),
+            return_mean=return_mean,
             entropy=self._settled.get("entropy", nan),
             target_entropy=self.agent.target_entropy(self.actor_config.action_size),
             temperature=self._settled.get("temperature", nan),
@@ -483,33 +494,45 @@ class _Returns:
     def __init__(self, discount: float, bias: float, episodes: int = 20) -> None:
         self._discount = discount
         self._bias = bias
+        self._episodes = episodes
         self._open: dict[tuple[str, int], dict[int, float]] = {}
-        self._means: deque[float] = deque(maxlen=episodes)
+        self._latest: dict[tuple[str, int], dict[int, float]] = {}
 
     def add(self, transition: Transition) -> None:
-        """Note one step; at the last one the episode is settled."""
+        """Note one step; at the last one the episode counts."""
         key = (transition.env_id, transition.episode_id)
         rewards = self._open.setdefault(key, {})
         rewards[transition.step] = float(transition.reward) + self._bias
         if transition.last:
-            del self._open[key]
-            value, total = 0.0, 0.0
-            for step in sorted(rewards, reverse=True):
-                value = rewards[step] + self._discount * value
-                total += value
-            self._means.append(total / len(rewards))
+            self._latest[key] = self._open.pop(key)
+            _keep_latest(self._latest, self._episodes)
+
+    def relabel(self, episode: tuple[str, int], reward: float) -> None:
+        """Give the last step of an episode another reward."""
+        rewards = self._latest.get(episode, {})
+        if rewards:
+            rewards[max(rewards)] = reward + self._bias
 
     def mean(self) -> float:
         """Return the average over recent episodes; NaN before the first."""
-        return sum(self._means) / len(self._means) if self._means else float("nan")
+        means = [self._of(rewards) for rewards in self._latest.values()]
+        return sum(means) / len(means) if means else float("nan")
+
+    def _of(self, rewards: dict[int, float]) -> float:
+        value, total = 0.0, 0.0
+        for step in sorted(rewards, reverse=True):
+            value = rewards[step] + self._discount * value
+            total += value
+        return total / len(rewards)
 
 
 class _Successes:
     """Share of the latest episodes in which the policy alone succeeded."""
 
     def __init__(self, episodes: int) -> None:
+        self._episodes = episodes
         self._helped: set[tuple[str, int]] = set()
-        self._latest: deque[bool] = deque(maxlen=episodes)
+        self._latest: dict[tuple[str, int], bool] = {}
 
     def add(self, transition: Transition) -> None:
         """Note one step."""
@@ -517,9 +540,26 @@ class _Successes:
         if transition.source == Source.HUMAN:
             self._helped.add(key)
         if transition.last:
-            self._latest.append(transition.success and key not in self._helped)
-            self._helped.discard(key)
+            self._latest[key] = transition.success
+            for gone in _keep_latest(self._latest, self._episodes):
+                self._helped.discard(gone)
+
+    def relabel(self, episode: tuple[str, int], success: bool) -> None:
+        """Count an episode as a person judged it."""
+        if episode in self._latest:
+            self._latest[episode] = success
 
     def share(self) -> float:
         """Return the share; 0 before there are as many episodes as it is taken of."""
-        return sum(self._latest) / len(self._latest) if len(self._latest) == self._latest.maxlen else 0.0
+        if len(self._latest) < self._episodes:
+            return 0.0
+        alone = [success and episode not in self._helped for episode, success in self._latest.items()]
+        return sum(alone) / len(alone)
+
+
+def _keep_latest(by_episode: dict[tuple[str, int], Any], most: int) -> list[tuple[str, int]]:
+    """Forget all but the latest episodes; return which."""
+    gone = list(by_episode)[: max(0, len(by_episode) - most)]
+    for episode in gone:
+        del by_episode[episode]
+    return gone

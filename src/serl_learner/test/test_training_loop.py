@@ -22,6 +22,7 @@ from serl_core.types import Source
 from serl_learner import checkpoint, weights
 from serl_learner.agents import rlpd
 from serl_learner.agents.config import ResidualConfig, RLPDConfig
+from serl_learner.bag.labels import relabelled
 from serl_learner.intake import Intake
 from serl_learner.metrics import RateMeter
 from serl_learner.training_loop import UNLIMITED, LoopConfig, TrainingLoop
@@ -234,6 +235,37 @@ def test_a_word_on_an_episode_that_was_evicted_changes_nothing():
     rows = loop._online._rows["reward"].copy()
     assert loop.relabel({("env", 0): False}) == 0
     assert np.array_equal(loop._online._rows["reward"], rows)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_late_word_leaves_a_loop_as_a_resumed_one_is(seed):
+    """Rows, share of successes and return are those of a run that read the word with the episode, and no news to it."""
+    rng = np.random.default_rng(seed)
+    agent = dataclasses.replace(AGENT, decay_episodes=10, decay_success_rate=0.5, reward_bias=-0.1)
+    success, helped = rng.random(15) < 0.5, rng.random(15) < 0.3
+    row = [
+        dataclasses.replace(
+            t,
+            success=bool(t.last and success[t.episode_id]),
+            source=Source.HUMAN if helped[t.episode_id] and t.step == 1 else Source.POLICY,
+        )
+        for t in recording(15, 4)
+    ]
+    words = {("env", int(e)): bool(rng.random() < 0.5) for e in rng.permutation(15)[:9]}
+    live, resumed = loop_with(transitions=row, agent=agent), loop_with(transitions=[], agent=agent)
+    before = live.status("waiting", 0.0).return_mean
+    assert live.relabel(words) == len(words)
+    for each in relabelled(row, words):
+        resumed.ingest(each)
+    assert resumed.relabel(words) == 0, "it would be told as news"
+    share = np.mean([words.get(("env", e), success[e]) and not helped[e] for e in range(5, 15)])
+    assert live._successes.share() == resumed._successes.share() == pytest.approx(share)
+    returns = [loop.status("waiting", 0.0).return_mean for loop in (live, resumed)]
+    assert returns[0] == returns[1] < before, "a failure pays nothing"
+    for name in ("reward", "discount"):
+        for mine, theirs in ((live._online, resumed._online), (live._demo, resumed._demo)):
+            assert np.array_equal(mine._rows[name][: len(mine)], theirs._rows[name][: len(theirs)])
+    assert resumed.relabel({**words, **{key: not word for key, word in words.items()}}) == len(words)
 
 
 def test_demonstrations_alone_do_not_start_training():
