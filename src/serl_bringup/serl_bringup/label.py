@@ -87,4 +87,6 @@ def label_by_ground_truth(
 
 def _refuse_labelled(bag: Path, frames: Sized) -> None:
     if frames:
-        raise ConfigError(f"{bag} has {len(frames)} labelled frames already: --replace makes others in their place")
+        raise ConfigError(
+            f"{bag} has {len(frames)} labelled frames already: --replace makes others in their place"
+        )

@@ -108,7 +108,9 @@ def make_plan(
     bag, weights = _existing(demos, "demos"), _existing(checkpoint, "checkpoint")
     if stage == "eval" and weights is None:
         raise ConfigError("checkpoint must name a run or a checkpoint folder")
-    folder = RunFolder.create(Path(resume or out) if resume or out else None, task, resume=bool(resume), latest=stage == "train")
+    folder = RunFolder.create(
+        Path(resume or out) if resume or out else None, task, resume=bool(resume), latest=stage == "train"
+    )
     until: dict[str, int] = {}
     try:
         if stage == "train":

@@ -89,7 +89,9 @@ def test_cameras_without_weights_are_refused_before_there_is_a_folder(plan: Any,
     with pytest.raises(ConfigError, match=r"./serl pretrain pcb_insertion made, by settings:="):
         plan(obs="image")
     assert not list(tmp_path.iterdir())
-    assert plan(obs="image", settings="learner.encoder=small").task.parameters["learner"]["encoder"] == "small"
+    assert (
+        plan(obs="image", settings="learner.encoder=small").task.parameters["learner"]["encoder"] == "small"
+    )
     assert plan(stage="demos", obs="image", operator="person").nodes, "a recording needs no network"
 
 

@@ -247,7 +247,9 @@ def test_with_images_the_critics_know_of_a_shipped_task_what_the_policy_has_to_s
 
 
 def test_an_environment_without_cameras_is_told_nothing_of_them(here):
-    assert load_task("pendulum", ["obs=image"], shipped.SCHEMAS).parameters["learner"]["privileged_keys"] == ()
+    assert (
+        load_task("pendulum", ["obs=image"], shipped.SCHEMAS).parameters["learner"]["privileged_keys"] == ()
+    )
 
 
 def test_a_robot_has_the_word_after_the_observations(here):

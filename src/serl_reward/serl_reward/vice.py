@@ -23,7 +23,8 @@ class ViceConfig:
     )
     vice_cameras: tuple[str, ...] = parameter((), "cameras to judge by; empty: all in the bags")
     vice_state: str = parameter(
-        "", "file to keep the classifier in and to go on from; empty: in the run's folder, as far as there is one"
+        "",
+        "file to keep the classifier in and to go on from; empty: in the run's folder, as far as there is one",
     )
     vice_learns: bool = parameter(
         False,

@@ -68,7 +68,11 @@ def test_a_folder_that_will_not_do_is_told_before_the_training(bag: Path, tmp_pa
     (tmp_path / "full" / "thesis.txt").write_text("work of years")
     (tmp_path / "file").write_text("")
     told: list[str] = []
-    for out, why in (("full", "is no classifier"), ("file", "is no classifier"), ("file/below", "cannot be written")):
+    for out, why in (
+        ("full", "is no classifier"),
+        ("file", "is no classifier"),
+        ("file/below", "cannot be written"),
+    ):
         with pytest.raises(ConfigError, match=why):
             command.train([bag], tmp_path / out, note=told.append)
     assert not told
