@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Callable, Iterator
 
@@ -107,10 +106,7 @@ class Rig:
 
 
 @pytest.fixture
-def rigs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Rig]]:
-    with socket.socket() as free:  # a domain that no other run on this machine is in
-        free.bind(("127.0.0.1", 0))
-        monkeypatch.setenv("ROS_DOMAIN_ID", str(1 + free.getsockname()[1] % 100))
+def rigs() -> Iterator[Callable[..., Rig]]:
     rclpy.init()
     made: list[Rig] = []
 

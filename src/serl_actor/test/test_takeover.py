@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serl_actor.intervention.config import InterventionConfig
@@ -154,6 +154,7 @@ def test_releasing_the_clutch_stops_the_arm_at_once() -> None:
     assert anna.word(seen(step=2), 0.2).data[0] == pytest.approx(1.0)
 
 
+@settings(deadline=None)
 @given(
     mode=st.sampled_from(("clutch", "motion", "either")),
     script=st.lists(

@@ -159,7 +159,7 @@ TURN = st.tuples(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(TURN, max_size=60))
 def test_everything_is_written_once_and_in_order_whatever_is_lost(turns: list[tuple[str, int]]) -> None:
     wire = Wire()
