@@ -240,7 +240,7 @@ def training_curves(methods: Sequence[Curves], path: Path) -> None:
     """Draw success, cycle time and intervention rate over the training time (SERL Fig. 7, 8; HIL-SERL Fig. 4).
 
     Running averages over 20 episodes: the mean of a method's seeds, and a band between their least and greatest, as
-    long as all of them train. Time is that of the robot in episodes. Methods that learn without acting are dashed
+    long as one of them trains; those that have ended stay at what they had reached. Time is that of the robot in episodes. Methods that learn without acting are dashed
     lines at their evaluation.
     """
     figure = Figure(figsize=(13, 4.8), layout="constrained")
@@ -286,7 +286,7 @@ def _running_averages(episodes: Sequence[EpisodeSummary]) -> dict[str, np.ndarra
 def _band(
     axes: Axes, curves: Sequence[tuple[np.ndarray, np.ndarray]], name: str, colour: str, dashes: str
 ) -> None:
-    end = min(time[-1] for time, _ in curves)
+    end = max(time[-1] for time, _ in curves)
     grid = np.linspace(0.0, end, 200)
     # The value that held at a time is that of the latest episode which had ended by then.
     held = []
