@@ -240,8 +240,8 @@ def training_curves(methods: Sequence[Curves], path: Path) -> None:
     """Draw success, cycle time and intervention rate over the training time (SERL Fig. 7, 8; HIL-SERL Fig. 4).
 
     Running averages over 20 episodes: the mean of a method's seeds, and a band between their least and greatest, as
-    long as one of them trains; those that have ended stay at what they had reached. Time is that of the robot in episodes. Methods that learn without acting are dashed
-    lines at their evaluation.
+    long as one of them trains; those that have ended stay at what they had reached. Time is that of the robot in
+    episodes. Methods that learn without acting are dashed lines at their evaluation.
     """
     figure = Figure(figsize=(13, 4.8), layout="constrained")
     panels = figure.subplots(1, 3)
