@@ -60,7 +60,6 @@ def label_by_ground_truth(
         bag: Recording of a task, with the state arrays that the reward reads.
         reward: "module:Class"; "": the task's own.
         settings: "key=value" over the task's parameters, such as a tolerance stricter than the evaluation's.
-
         replace: Put them in the place of frames that are labelled; what was said of episodes stays in any case.
 
     ConfigError where frames are labelled already and shall stay, or the reward is itself learned from images.

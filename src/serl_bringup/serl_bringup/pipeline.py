@@ -20,7 +20,7 @@ from serl_bringup.page.recording import RecordingDesk
 from serl_bringup.page.server import PageServer
 from serl_bringup.pretraining import pretrain_backbone
 from serl_bringup.progress import Progress
-from serl_bringup.run_folder import OPTIONS, STATE, RunFolder, is_run, versions
+from serl_bringup.run_folder import OPTIONS, RunFolder, versions
 from serl_bringup.statistics import WINDOW, human_seconds, human_share, mean_interval, wilson_interval
 from serl_bringup.supervisor import choose_domain
 from serl_bringup.tasks import Task, load_task
@@ -58,16 +58,16 @@ def run_task(
         settings = [*settings, f"run.intervention={device}"]
     if demos is not None:
         settings = [*settings, f"learner.demos={demos.absolute()}"]
-    options = {"seed": seed, "settings": [], "quick": quick}
     if resume is None:
         asked = _load(name, settings)  # before a folder is made
         if asked.parameters["learner"]["demos"]:
             _read_demonstrations(asked, lambda text: None)
-    elif (resume / STATE).is_file() and not is_run(resume):
-        raise ConfigError(f"{resume} is no folder that ./serl run began: there is nothing to resume")
     with RunFolder.create(resume or out, name, resume=resume is not None, latest=True) as folder:
-        options |= folder.finished(OPTIONS) or {}
-        options["settings"] = [*options["settings"], *settings]
+        new = {"seed": seed, "settings": [], "quick": quick}
+        options = new if resume is None else folder.finished(OPTIONS)
+        if options is None:
+            raise ConfigError(f"{resume} is no folder that ./serl run began: there is nothing to resume")
+        options = {**options, "settings": [*options["settings"], *settings]}
         seed, quick = int(options["seed"]), bool(options["quick"])
         task = _load(name, [*(QUICK if quick else ()), *options["settings"]])
         folder.finish(OPTIONS, **options)  # what does not fit is not remembered

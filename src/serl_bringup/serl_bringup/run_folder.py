@@ -26,7 +26,7 @@ MIN_FREE_BYTES = 1_000_000_000
 OPTIONS = "options"
 """Stage under which `./serl run` remembers seed and settings; what has it can be resumed."""
 
-_LOCK, STATE, _SUMMARY = ".lock", "state.json", "summary.json"
+_LOCK, _STATE, _SUMMARY = ".lock", "state.json", "summary.json"
 _ROS_BY_RCLPY = {"3": "humble", "7": "jazzy", "9": "kilted", "10": "lyrical"}
 
 
@@ -67,8 +67,8 @@ class RunFolder:
         try:
             if resume:
                 path = (out if out is not None else runs / task / "latest").resolve()
-                if not (path / STATE).is_file():
-                    raise ConfigError(f"{path} holds no run to resume: it has no {STATE}")
+                if not (path / _STATE).is_file():
+                    raise ConfigError(f"{path} holds no run to resume: it has no {_STATE}")
             else:
                 path = _fresh(runs / task) if out is None else out.absolute()
                 if path.exists() and not path.is_dir():
@@ -78,7 +78,7 @@ class RunFolder:
                         raise ConfigError(
                             f"{path} holds an earlier run: resume it with --resume {path} or choose another --out"
                         )
-                    holds = "an earlier run" if (path / STATE).is_file() else "no run"
+                    holds = "an earlier run" if (path / _STATE).is_file() else "no run"
                     raise ConfigError(f"{path} is not empty and holds {holds}: choose another --out")
                 path.mkdir(parents=True, exist_ok=True)
             require_space(path)
@@ -98,11 +98,11 @@ class RunFolder:
 
     def _take_up(self) -> None:
         try:
-            state = json.loads((self.path / STATE).read_text(encoding="utf-8"))
+            state = json.loads((self.path / _STATE).read_text(encoding="utf-8"))
             task, self._stages = state["task"], dict(state["stages"])
         except (ValueError, KeyError, TypeError) as error:
             raise ConfigError(
-                f"{self.path / STATE} is damaged ({error}): the run cannot be resumed"
+                f"{self.path / _STATE} is damaged ({error}): the run cannot be resumed"
             ) from error
         if task != self.task:
             raise ConfigError(f"{self.path} holds a run of task {task!r}, not of {self.task!r}")
@@ -119,7 +119,7 @@ class RunFolder:
         self._write_state()
 
     def _write_state(self) -> None:
-        write_json(self.path / STATE, {"task": self.task, "stages": self._stages}, sort=False)
+        write_json(self.path / _STATE, {"task": self.task, "stages": self._stages}, sort=False)
 
     def write_summary(self, summary: Mapping[str, Any]) -> Path:
         """Write summary.json in one piece, sorted, not-a-number as null, and return its path."""
@@ -206,7 +206,7 @@ class RunFolder:
 def is_run(path: Path) -> bool:
     """Return whether a folder holds what `./serl run` began, and can go on with."""
     try:
-        return OPTIONS in json.loads((path / STATE).read_text(encoding="utf-8"))["stages"]
+        return OPTIONS in json.loads((path / _STATE).read_text(encoding="utf-8"))["stages"]
     except (OSError, ValueError, KeyError, TypeError):
         return False
 

@@ -5,8 +5,7 @@ A task is a folder with `env.yaml` and, where a node's defaults do not do, `<nod
 `<node>: {ros__parameters: {...}}`. What a node may be told is the union of its config classes' settings.
 `observations/<obs>.yaml` says of any of the nodes what is other where `env.obs` is that: this package's for all
 tasks that have `policy_keys_<obs>`, and on top the task's own; `robots/<robot>.yaml` says what is other on that
-robot. `controllers.yaml` and
-`robots/<robot>_controllers.yaml` are the controller manager's, which reads them itself.
+robot. `controllers.yaml` and `robots/<robot>_controllers.yaml` are the controller manager's, which reads them itself.
 Parameters may name Python modules of the folder, such as the task's scene: every process of a run finds them.
 """
 

@@ -1,11 +1,11 @@
 # Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
-"""How the C library treats freed memory. No ROS."""
+"""How the C library allocates, and treats freed memory. No ROS."""
 
 from __future__ import annotations
 
 import ctypes
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # malloc.h
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # malloc.h
 _KEPT = 64 * 1024 * 1024  # bytes, several policies at once
 _LARGEST_ON_HEAP = 32 * 1024 * 1024  # bytes, the most that glibc accepts
 
@@ -19,8 +19,23 @@ def keep_freed_memory() -> bool:
     Returns:
         Whether the C library has such settings (glibc); elsewhere nothing changes.
     """
+    return _set(_TRIM_THRESHOLD, _KEPT) and _set(_MMAP_THRESHOLD, _LARGEST_ON_HEAP)
+
+
+def share_arenas() -> bool:
+    """Let all threads of this process allocate from two arenas.
+
+    Each of the many threads of a checkpoint otherwise leaves holes in an arena of its own: a learner grew by 40 MB in
+    a hundred checkpoints, and does not with two.
+
+    Returns:
+        As `keep_freed_memory`.
+    """
+    return _set(_ARENA_MAX, 2)
+
+
+def _set(option: int, value: int) -> bool:
     try:
-        mallopt = ctypes.CDLL(None).mallopt
+        return bool(ctypes.CDLL(None).mallopt(option, value))
     except (AttributeError, OSError):
         return False
-    return bool(mallopt(_TRIM_THRESHOLD, _KEPT) and mallopt(_MMAP_THRESHOLD, _LARGEST_ON_HEAP))

@@ -310,10 +310,11 @@ class TrainingLoop:
             now: A monotonic clock [s], for the rate.
         """
         decay_at = 0.0 if self.agent.demos_only else self.agent.decay_success_rate
-        with self._lock:
-            share = self._successes.share()
-        if decay_at and share >= decay_at:
-            self._state = self._state._replace(step_scale=jnp.float32(self.agent.decay_factor))
+        if decay_at:
+            with self._lock:
+                share = self._successes.share()
+            if share >= decay_at:
+                self._state = self._state._replace(step_scale=jnp.float32(self.agent.decay_factor))
         batches = self._prefetched if self._prefetched is not None else self._sample()
         batches = self._placement.shared(batches)
         self._state, metrics = self._rule.update(self.agent, self._state, batches, self._frozen)

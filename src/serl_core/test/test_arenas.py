@@ -1,5 +1,5 @@
 # Copyright 2026 The serl authors. SPDX-License-Identifier: Apache-2.0
-"""The learner's threads allocate from few arenas, so that checkpoints leave no holes behind in ever more of them."""
+"""Threads allocate from few arenas where asked to, so that no holes are left behind in ever more of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 ALLOCATE = """
 import ctypes, threading
-from serl_learner.learner_node import share_arenas
+from serl_core.memory import share_arenas
 if {shared}: share_arenas()
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
